@@ -1,0 +1,45 @@
+# Two commands: `make up` runs the platform, `make test` passes the tests. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements/lock.txt
+STAMP := $(VENV)/.installed
+
+.PHONY: up down test setup lint lock benchmark clean help
+
+help:  ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+up: setup  ## run the platform in the foreground, until Ctrl-C
+	@$(BIN)/cutlass up
+
+down:  ## stop a platform started with `cutlass up --detach`
+	@$(BIN)/cutlass down
+
+test: setup lint  ## lint, type-check and run every test this machine has the tools for
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+setup: $(STAMP)  ## make the virtual environment and install what is locked
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cutlass needs Python 3.11 or newer; set PYTHON=python3.x" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV) (about half a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: setup  ## resolve pyproject.toml again into the lock file
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --quiet -o $(LOCK)
+
+benchmark: setup  ## measure a decision, on every engine this machine has
+	$(BIN)/python -m benchmarks.decision
+
+clean:  ## remove the virtual environment, caches and the local platform's state
+	@test ! -x $(BIN)/cutlass || $(BIN)/cutlass down
+	rm -rf $(VENV) .cutlass .mypy_cache .ruff_cache .pytest_cache .hypothesis

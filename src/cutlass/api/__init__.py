@@ -1,0 +1,1 @@
+"""The HTTP edge: who calls, what came in, and how answers and problems go out."""

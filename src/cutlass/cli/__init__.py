@@ -1,0 +1,1 @@
+"""The `cutlass` command: argument parsing and printing."""

@@ -1,0 +1,81 @@
+"""The `cutlass` command."""
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from cutlass import __version__
+from cutlass.cli import api_commands, platform_commands
+from cutlass.cli.output import print_error, print_line
+from cutlass.domain.errors import CutlassError
+
+USAGE_EXIT_CODE, FAILED_EXIT_CODE, INTERRUPTED_EXIT_CODE = 2, 1, 130
+_USAGE_HINT = "`cutlass --help` shows the commands, `cutlass COMMAND --help` their options"
+
+app = typer.Typer(
+    name="cutlass",
+    help="Usage limits, prepaid credits and reports that hold exactly across AWS regions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    platform_commands.up,
+    platform_commands.down,
+    platform_commands.status,
+    platform_commands.token,
+    api_commands.check,
+    api_commands.grant,
+    api_commands.balance,
+    api_commands.usage,
+    api_commands.ledger,
+    platform_commands.partition,
+    platform_commands.network,
+    platform_commands.openapi,
+):
+    app.command()(command)
+app.add_typer(api_commands.organisations, name="org")
+app.add_typer(api_commands.users, name="user")
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        print_line(f"cutlass {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda value: _version(wanted=value))
+    ] = False,
+) -> None:
+    """Usage limits, prepaid credits and reports that hold exactly across AWS regions."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, 1 failed, 2 wrong usage, 130 Ctrl-C.
+
+    What is not a `CutlassError` is a bug, and shows its traceback.
+    """
+    try:
+        result = app(arguments, standalone_mode=False)
+    except TyperException as error:
+        message = error.format_message().rstrip(".")
+        if message:  # the help, shown where there are no arguments, has none
+            wrong_usage = error.exit_code == USAGE_EXIT_CODE
+            print_error(message, _USAGE_HINT if wrong_usage else None)
+        return error.exit_code
+    except CutlassError as error:
+        print_error(error.message, error.hint)
+        return FAILED_EXIT_CODE
+    except (KeyboardInterrupt, Abort):
+        return INTERRUPTED_EXIT_CODE
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

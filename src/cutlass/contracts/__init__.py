@@ -1,0 +1,41 @@
+"""The loader of `contracts/`: plain data in, validated values out, errors that name file, line and key.
+
+The files are read from the folder in `CUTLASS_CONTRACTS`, else from the checkout this package runs in, else
+from the copy inside the installed package. Each file is read once per process and folder.
+
+`python -m cutlass.contracts` checks every file and prints one line per problem.
+"""
+
+from cutlass.contracts.catalogue import load_catalogue
+from cutlass.contracts.folder import FOLDER_VARIABLE, contracts_folder
+from cutlass.contracts.functions import (
+    Access,
+    Function,
+    Queue,
+    Schedule,
+    StreamSource,
+    load_functions,
+    load_queues,
+)
+from cutlass.contracts.openapi import Operation, load_openapi, load_operations
+from cutlass.contracts.tables import Table, load_tables
+from cutlass.contracts.topology import load_topology
+
+__all__ = [
+    "FOLDER_VARIABLE",
+    "Access",
+    "Function",
+    "Operation",
+    "Queue",
+    "Schedule",
+    "StreamSource",
+    "Table",
+    "contracts_folder",
+    "load_catalogue",
+    "load_functions",
+    "load_openapi",
+    "load_operations",
+    "load_queues",
+    "load_tables",
+    "load_topology",
+]

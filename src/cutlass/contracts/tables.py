@@ -1,0 +1,63 @@
+"""`contracts/tables.yaml`: the DynamoDB global tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.nodes import Document, Node
+
+
+class StreamView(StrEnum):
+    """What a table's stream shows of a change."""
+
+    NEW_AND_OLD_IMAGES = "NEW_AND_OLD_IMAGES"
+    NEW_IMAGE = "NEW_IMAGE"
+    OLD_IMAGE = "OLD_IMAGE"
+    KEYS_ONLY = "KEYS_ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with string keys `pk` and `sk`, and a time to live in `ttl`; `stream` is None without one."""
+
+    name: str
+    title: str
+    stream: StreamView | None
+
+    def resource(self, environment: str) -> str:
+        """Return the table's name in AWS, the same in every region."""
+        return f"cutlass-tech-{self.name}-{environment}"
+
+
+def load_tables() -> Mapping[str, Table]:
+    """Return the tables by name.
+
+    Raises
+    ------
+    ContractError
+        The file is missing or wrong; the message begins with file, line and key.
+    """
+    return _load(contracts_folder())
+
+
+@cache
+def _load(folder: Path) -> Mapping[str, Table]:
+    document = Document(folder, "tables.yaml")
+    nodes = document.root.fields(["tables"])["tables"].entries()
+    tables = {name: _table(name, node) for name, node in nodes.items()}
+    document.finish()
+    return MappingProxyType(tables)
+
+
+def _table(name: str, node: Node) -> Table:
+    fields = node.fields(["title"], ["stream"])
+    stream = fields.get("stream")
+    return Table(
+        name=name,
+        title=fields["title"].text(),
+        stream=None if stream is None else stream.choice(StreamView),
+    )

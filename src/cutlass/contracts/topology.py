@@ -1,0 +1,47 @@
+"""`contracts/regions.yaml`: the regions, and how a grant is divided over them."""
+
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.nodes import Document, Node
+from cutlass.domain.plans import Region, Topology
+
+_AWS_REGION = r"[a-z]{2}(-[a-z]+)+-[1-9]"
+
+
+def load_topology() -> Topology:
+    """Return the regions, in order, and the home region's share of a grant.
+
+    Raises
+    ------
+    ContractError
+        The file is missing or wrong; the message begins with file, line and key.
+    """
+    return _load(contracts_folder())
+
+
+@cache
+def _load(folder: Path) -> Topology:
+    document = Document(folder, "regions.yaml")
+    fields = document.root.fields(["regions", "home_percent"])
+    # A region's name begins every key and ends every resource name, so it is a plain word.
+    regions = {name: _region(name, node) for name, node in fields["regions"].entries(r"[a-z][a-z0-9]*").items()}
+    if not regions:
+        fields["regions"].problem("there must be at least one region")
+    taken: dict[str, str] = {}
+    for region in regions.values():
+        if region.aws_region in taken:
+            fields["regions"].problem(
+                f"is in {region.aws_region}, as is {taken[region.aws_region]}", key=region.name
+            )
+        taken[region.aws_region] = region.name
+    home_percent = fields["home_percent"].integer(0, 100)
+    document.finish()
+    return Topology(regions=MappingProxyType(regions), home_percent=home_percent)
+
+
+def _region(name: str, node: Node) -> Region:
+    fields = node.fields(["title", "aws_region"])
+    return Region(name=name, title=fields["title"].text(), aws_region=fields["aws_region"].text(_AWS_REGION))

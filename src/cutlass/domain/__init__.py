@@ -1,0 +1,1 @@
+"""The rules of Cutlass: pure functions over values, without I/O, clocks or randomness of their own."""

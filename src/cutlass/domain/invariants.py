@@ -1,0 +1,73 @@
+"""The invariants every item and every organisation must keep (`docs/exact-limits.md`, "Invariants").
+
+Each function returns what is wrong in words, and nothing where all is well: reconciliation prints the first
+line, the property tests require that there is none.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from cutlass.domain.allotments import Allotment
+from cutlass.domain.grants import Grant
+from cutlass.domain.pools import Pool
+
+
+def check_pool(pool: Pool) -> list[str]:
+    """A pool neither makes nor loses units."""
+    got = pool.minted + sum(pool.accepted.values()) + pool.returned
+    went = pool.available + pool.allotted + sum(pool.sent.values()) + pool.expired + pool.burned
+    problems = [] if got == went else [f"pool {pool.key}: {got} units came in, {went} are accounted for"]
+    return problems + _negative(f"pool {pool.key}", pool)
+
+
+def check_allotment(allotment: Allotment) -> list[str]:
+    """An allotment neither makes nor loses rights of the user's limit, nor units drawn from pools."""
+    held = allotment.available + allotment.used + allotment.reserved + allotment.returned + allotment.expired
+    problems = []
+    if allotment.rights + allotment.extra != allotment.unbacked + held:
+        problems.append(
+            f"allotment: {allotment.rights + allotment.extra} rights minted, "
+            f"{allotment.unbacked + held} are accounted for"
+        )
+    if allotment.drawn != held:
+        problems.append(f"allotment: {allotment.drawn} units drawn, {held} are accounted for")
+    if allotment.held and allotment.held[-1].upto != allotment.drawn:
+        problems.append("allotment: the chunks held do not end at what was drawn")
+    return problems + _negative("allotment", allotment)
+
+
+def check_region(pools: Iterable[Pool], allotments: Iterable[Allotment]) -> list[str]:
+    """What pools handed out is what allotments drew, and what these gave back came back."""
+    pools, allotments = list(pools), list(allotments)
+    problems = [line for pool in pools for line in check_pool(pool)]
+    problems += [line for allotment in allotments for line in check_allotment(allotment)]
+    for word, out, received in (
+        ("handed out", sum(p.allotted for p in pools), sum(a.drawn for a in allotments)),
+        ("given back", sum(p.returned for p in pools), sum(a.returned for a in allotments)),
+    ):
+        if out != received:
+            problems.append(f"{out} units {word} on the pools' side, {received} on the allotments'")
+    return problems
+
+
+def check_grant(grant: Grant, pools: Mapping[str, Pool]) -> list[str]:
+    """The regions' pools of a grant never mint more than the grant, and accept no more than was sent."""
+    problems = []
+    minted = sum(pool.minted for pool in pools.values())
+    if minted > grant.amount or sum(grant.split.values()) != grant.amount:
+        problems.append(f"grant {grant.grant_id}: {minted} minted of {grant.amount}")
+    for region, pool in pools.items():
+        for origin, units in pool.accepted.items():
+            sent = pools[origin].sent.get(region, 0) if origin in pools else 0
+            if units > sent:
+                problems.append(
+                    f"grant {grant.grant_id}: {region} accepted {units} from {origin}, which sent {sent}"
+                )
+    return problems
+
+
+def _negative(what: str, item: Pool | Allotment) -> list[str]:
+    return [
+        f"{what}: {name} is {value}"
+        for name in item.__slots__
+        if isinstance(value := getattr(item, name), int) and value < 0
+    ]

@@ -1,0 +1,117 @@
+"""The ledger: what is written of every decision and grant, and where a request id is found again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cutlass.domain.allotments import LastDecision
+from cutlass.domain.ids import FRESH_MS, decision_id, request_time
+from cutlass.domain.periods import from_millis
+
+SEGMENT_MS = 10_000
+"""The span of one segment: the decisions of one allotment in so much time share an item."""
+
+
+class EntryKind(StrEnum):
+    """What a ledger entry records."""
+
+    DECISION = "decision"
+    REFUSAL = "refusal"
+    GRANT = "grant"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One line of an organisation's ledger.
+
+    Attributes
+    ----------
+    entry_id : str
+        The decision id, or the grant id.
+    units : int
+        Units spent by a decision, refused by a refusal, added by a grant, ended by a void.
+    before, after : int
+        For a decision the user's usage in the period over all regions, as far as the region knew; for a
+        grant the units granted; for a void the grant's units not yet handed out in its home region.
+    fingerprint : int
+        The 24 bits of the request's body that tell a replay from another request with the same id.
+    """
+
+    kind: EntryKind
+    entry_id: str
+    at: datetime
+    region: str
+    org_id: str
+    meter: str
+    units: int
+    before: int
+    after: int
+    user_id: str | None = None
+    feature: str | None = None
+    request_id: str | None = None
+    reason: str | None = None
+    plan: str | None = None
+    limit: int | None = None
+    fingerprint: int = 0
+
+    @classmethod
+    def of_last(
+        cls,
+        last: LastDecision,
+        *,
+        region: str,
+        org_id: str,
+        user_id: str,
+        meter: str,
+        after: int,
+        plan: str,
+        limit: int | None,
+        refusal: str = "",
+    ) -> "LedgerEntry":
+        """Make the entry of the newest decision of an allotment.
+
+        `after` is the allotment's `total` after it; `refusal` names a refused one, see `refusal_id`.
+        """
+        allowed = last.reason is None
+        return cls(
+            kind=EntryKind.DECISION if allowed else EntryKind.REFUSAL,
+            entry_id=decision_id(org_id, user_id, meter, last.request_id) if allowed else refusal,
+            at=from_millis(last.at_ms),
+            region=region,
+            org_id=org_id,
+            meter=meter,
+            units=last.units,
+            before=after - last.units if allowed else after,
+            after=after,
+            user_id=user_id,
+            feature=last.feature,
+            request_id=last.request_id,
+            reason=last.reason,
+            plan=plan,
+            limit=limit,
+            fingerprint=last.fingerprint,
+        )
+
+
+def segment_start(at_ms: int) -> int:
+    """Start of the segment a decision at `at_ms` is written to, in milliseconds since 1970."""
+    return at_ms - at_ms % SEGMENT_MS
+
+
+def segments_of(request_id: str) -> list[int]:
+    """Starts of the segments that may hold the decision on a request id that was fresh; none for opaque ids."""
+    time_ms = request_time(request_id)
+    if not time_ms:
+        return []
+    return sorted({segment_start(time_ms - FRESH_MS), segment_start(time_ms + FRESH_MS)})
+
+
+def was_fresh(request_id: str, at_ms: int) -> bool:
+    """Whether a decision at `at_ms` is found by its id's time; if not, an index entry must lead to it."""
+    return abs(at_ms - request_time(request_id)) <= FRESH_MS
+
+
+def refusal_id(org_id: str, user_id: str, meter: str, seq: int, period: str, region: str) -> str:
+    """Name a recorded refusal: refusals are decided anew, so the request alone does not name one."""
+    return decision_id(org_id, user_id, meter, f"{region}#{period}#{seq}")

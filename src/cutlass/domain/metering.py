@@ -1,0 +1,131 @@
+"""Metering: from the changes of allotments to ledger entries and to usage by hour and day.
+
+A change of an allotment arrives at least once, in order per allotment, and carries the allotment before and
+after. Every decision and every movement of units raises `seq` by one, so what was counted before is known
+by it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cutlass.domain.allotments import Allotment
+from cutlass.domain.ledger import LedgerEntry, refusal_id
+
+
+@dataclass(frozen=True, slots=True)
+class AllotmentKey:
+    """Whose allotment it is."""
+
+    region: str
+    org_id: str
+    user_id: str
+    meter: str
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What one change of an allotment came to.
+
+    Attributes
+    ----------
+    seq : int
+        Its number within the allotment.
+    at : datetime
+        When: of a decision the decision's time, else the change's.
+    entry : LedgerEntry or None
+        The decision, if it was one.
+    moved : int
+        Units that came into the user's hands; negative for units that went back or expired.
+    """
+
+    key: AllotmentKey
+    seq: int
+    at: datetime
+    entry: LedgerEntry | None
+    moved: int
+
+
+def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datetime) -> Event | None:
+    """Read the event off a change of an allotment; None for a change that counts nothing, as a trim.
+
+    `at` is the change's own time, the same however often the change is told.
+    """
+    if new.seq == (old.seq if old else 0):
+        return None
+    moved = _in_hand(new) - (_in_hand(old) if old else 0)
+    decided = old is not None and (new.used, new.refused) != (old.used, old.refused)
+    if not decided or new.last is None:
+        return Event(key, new.seq, at, None, moved)
+    entry = LedgerEntry.of_last(
+        new.last,
+        region=key.region,
+        org_id=key.org_id,
+        user_id=key.user_id,
+        meter=key.meter,
+        after=new.total,
+        plan=new.plan,
+        limit=new.limit,
+        refusal=refusal_id(key.org_id, key.user_id, key.meter, new.seq, key.period, key.region),
+    )
+    return Event(key, new.seq, entry.at, entry, moved)
+
+
+def _in_hand(allotment: Allotment) -> int:
+    return allotment.drawn - allotment.returned - allotment.expired
+
+
+@dataclass(slots=True)
+class Tally:
+    """Units and refusals by hour of the day (UTC) and feature, units moved, and the last event counted."""
+
+    units: Counter[tuple[int, str]] = field(default_factory=Counter)
+    refusals: Counter[tuple[int, str]] = field(default_factory=Counter)
+    moved: int = 0
+    seq: int = 0
+
+    def add(self, event: Event) -> None:
+        """Count one event."""
+        self.seq = max(self.seq, event.seq)
+        self.moved += event.moved
+        entry = event.entry
+        if entry is None:
+            return
+        slot = entry.at.hour, entry.feature or "default"
+        if entry.reason is None:
+            self.units[slot] += entry.units
+        else:
+            self.refusals[slot] += 1
+
+    def include(self, other: "Tally") -> None:
+        """Add another tally's counts."""
+        self.units.update(other.units)
+        self.refusals.update(other.refusals)
+        self.moved += other.moved
+
+
+DayKey = tuple[AllotmentKey, str]
+"""An allotment and a day (YYYYMMDD, UTC)."""
+
+
+def day_of(event: Event) -> DayKey:
+    """The allotment and day an event is counted in."""
+    return event.key, f"{event.at:%Y%m%d}"
+
+
+def by_day(events: Iterable[Event], counted: dict[DayKey, int]) -> dict[DayKey, Tally]:
+    """Tally events per allotment and day, without those already counted there.
+
+    Parameters
+    ----------
+    counted : dict
+        The highest `seq` counted so far, by allotment and day; 0 where nothing is.
+    """
+    tallies: dict[DayKey, Tally] = {}
+    for event in events:
+        day = day_of(event)
+        if event.seq > counted.get(day, 0):
+            tallies.setdefault(day, Tally()).add(event)
+    return tallies

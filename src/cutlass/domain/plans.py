@@ -1,0 +1,105 @@
+"""The catalogue: meters, features, plans and what each plan allows.
+
+These are the shapes of `contracts/plans.yaml` and `contracts/regions.yaml`; `cutlass.contracts` reads and
+validates the files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAX_UNITS = 10**12
+"""The largest amount anything may have, and what an unlimited user holds."""
+
+
+class PeriodKind(StrEnum):
+    """How often included units are granted anew."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+class AtEnd(StrEnum):
+    """What happens when the included units of a plan are used up."""
+
+    DENY = "deny"
+    CREDITS = "credits"
+    OVERAGE = "overage"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something a user does that is metered: `units` of `meter` unless the request names another number."""
+
+    name: str
+    title: str
+    meter: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a plan includes of one meter, per period. `user_limit` is None where users have no limit."""
+
+    included: int
+    user_limit: int | None
+    at_end: AtEnd
+    overage_cap: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """The gateway's outer fence for one organisation."""
+
+    requests_per_second: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One plan of the catalogue. `rank` rises with the plan: a higher one is an upgrade."""
+
+    name: str
+    title: str
+    rank: int
+    period: PeriodKind
+    features: frozenset[str]
+    meters: Mapping[str, Allowance]
+    throttle: Throttle
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every meter (with its title), feature and plan, by name."""
+
+    meters: Mapping[str, str]
+    features: Mapping[str, Feature]
+    plans: Mapping[str, Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One region of the platform: our name for it, its title, and AWS's name."""
+
+    name: str
+    title: str
+    aws_region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The regions in order, and how a grant is divided over them (`home_percent` to the home region)."""
+
+    regions: Mapping[str, Region]
+    home_percent: int
+
+    def split(self, amount: int, home: str) -> dict[str, int]:
+        """Divide `amount` units over the regions: `home_percent` to `home`, the rest evenly, none lost.
+
+        Units that do not divide evenly go to the home region.
+        """
+        others = [name for name in self.regions if name != home]
+        if not others:
+            return {home: amount}
+        each = amount * (100 - self.home_percent) // (100 * len(others))
+        return {home: amount - each * len(others), **dict.fromkeys(others, each)}

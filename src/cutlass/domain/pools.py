@@ -1,0 +1,84 @@
+"""Pools: a region's share of a grant, from which that region's allotments are supplied."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cutlass.domain.grants import Category, Grant
+from cutlass.domain.periods import to_millis
+
+NEVER_MS = 9_999_999_999_999
+"""The expiry of what does not expire, in milliseconds since 1970."""
+
+_OWN = "#own"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One region's share of one grant. Every counter is cumulative but `available`.
+
+    Attributes
+    ----------
+    minted : int
+        The region's share of the grant at birth.
+    available : int
+        Units not handed out, moved away, burned or expired.
+    allotted, returned : int
+        Units given to allotments and given back by them.
+    sent, accepted : Mapping[str, int]
+        Units moved to and from other regions, by region; each side writes only its own.
+    burned, expired : int
+        Units ended by a void, and by the grant's expiry.
+    members : int
+        Allotments that were born from this pool: how many users may want more of it.
+    """
+
+    grant_id: str
+    category: Category
+    priority: int
+    starts_ms: int
+    expires_ms: int
+    user_id: str | None
+    minted: int
+    available: int
+    allotted: int = 0
+    returned: int = 0
+    burned: int = 0
+    expired: int = 0
+    members: int = 0
+    sent: Mapping[str, int] = field(default_factory=dict)
+    accepted: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Where the pool stands in the order of spending: by priority, then by expiry."""
+        return self.priority, self.expires_ms, self.grant_id
+
+    @property
+    def key(self) -> str:
+        """The pool's sort key, which sorts pools in the order of spending and says if it is one user's own."""
+        return f"{self.priority:03d}#{self.expires_ms:013d}#{self.grant_id}{_OWN if self.user_id else ''}"
+
+    def live(self, now_ms: int) -> bool:
+        """Whether units of the pool may be handed out now."""
+        return self.starts_ms <= now_ms < self.expires_ms
+
+
+def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:
+    """Make a region's pool of a grant, once; of a voided grant it is born burned."""
+    share = grant.split.get(region, 0)
+    return Pool(
+        grant_id=grant.grant_id,
+        category=grant.category,
+        priority=grant.priority,
+        starts_ms=to_millis(grant.effective_at),
+        expires_ms=NEVER_MS if grant.expires_at is None else to_millis(grant.expires_at),
+        user_id=grant.user_id,
+        minted=share,
+        available=0 if voided else share,
+        burned=share if voided else 0,
+    )
+
+
+def of_user(pool_key: str) -> bool:
+    """Whether a pool's key is that of a user's own grant."""
+    return pool_key.endswith(_OWN)

@@ -1,0 +1,110 @@
+"""Refills: how many units an allotment draws, and from which pools."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from cutlass.domain.allotments import Allotment, Chunk, earliest, unspent
+from cutlass.domain.pools import Pool
+
+HORIZON_MS = 10_000
+"""A refill covers about this much of the user's rate."""
+
+MIN_CHUNK, MAX_CHUNK = 10, 100_000
+"""Bounds of a prefetch in units: below, refills would cost more than decisions; above, too much would idle."""
+
+MAX_POOLS = 20
+"""Pools drawn in one transaction; DynamoDB allows 100 items, and a longer list means a shortage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Units that one refill takes from one pool."""
+
+    pool: Pool
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """Why an allotment could not be supplied: the user's own limit, or the organisation's pools."""
+
+    of_user: bool
+
+
+def wanted(allotment: Allotment, now_ms: int) -> int:
+    """Units worth holding ahead: about ten seconds of the rate at which the last chunk was spent."""
+    elapsed = max(1, now_ms - allotment.refilled_ms)
+    rate_chunk = allotment.chunk * HORIZON_MS // elapsed
+    return max(MIN_CHUNK, min(rate_chunk, 8 * max(allotment.chunk, MIN_CHUNK), MAX_CHUNK))
+
+
+def plan_refill(
+    allotment: Allotment, pools: Iterable[Pool], units: int, now_ms: int
+) -> tuple[Draw, ...] | Shortage:
+    """Choose what an allotment draws so that `units` become available, in order of priority and expiry.
+
+    Beyond the need, a pool gives what is `wanted` only while every allotment born from it could take as much
+    twice: near its end a pool hands out exactly what is asked, so that nothing idles where it is not used.
+    Pools of the user's own grants come on top of the user's limit; all others count against it.
+    """
+    need = units - allotment.available
+    ahead = wanted(allotment, now_ms)
+    limit = allotment.unbacked
+    draws: list[Draw] = []
+    org_left = False
+    for pool in sorted(pools, key=lambda p: p.order):
+        if not pool.live(now_ms) or pool.available <= 0 or len(draws) == MAX_POOLS:
+            continue
+        plentiful = pool.available >= 2 * ahead * max(1, pool.members)
+        take = min(pool.available, max(need, ahead if plentiful else 0))
+        if pool.user_id is None:
+            org_left = org_left or take > limit
+            take = min(take, limit)
+            limit -= take
+        if take > 0:
+            draws.append(Draw(pool, take))
+            need -= take
+            ahead = max(0, ahead - take)
+        if need <= 0:
+            return tuple(draws)
+    return Shortage(of_user=org_left or limit <= 0)
+
+
+def refill(allotment: Allotment, draws: Sequence[Draw], now_ms: int) -> Allotment:
+    """Add what was drawn to an allotment, behind the chunks it still holds."""
+    drawn, held = allotment.drawn, [chunk for chunk, _ in unspent(allotment)]
+    for draw in draws:
+        drawn += draw.units
+        held.append(Chunk(draw.pool.key, drawn, draw.pool.expires_ms))
+    units = drawn - allotment.drawn
+    own = sum(draw.units for draw in draws if draw.pool.user_id is not None)
+    return replace(
+        allotment,
+        available=allotment.available + units,
+        unbacked=allotment.unbacked - (units - own),
+        extra=allotment.extra + own,
+        drawn=drawn,
+        held=tuple(held),
+        until_ms=earliest(held),
+        refills=allotment.refills + 1,
+        seq=allotment.seq + 1,
+        refilled_ms=now_ms,
+        chunk=units,
+    )
+
+
+def adopt(allotment: Allotment, *, rev: int, plan: str, limit: int | None, share: int) -> Allotment:
+    """Bring an allotment up to changed terms: mint the rights a higher limit adds, burn unused ones of a lower.
+
+    Rights already backed or spent stay: a limit lowered below them ends what comes next, not what was given.
+    """
+    change = max(share - allotment.rights, -allotment.unbacked)
+    return replace(
+        allotment,
+        rev=rev,
+        plan=plan,
+        limit=limit,
+        rights=allotment.rights + change,
+        unbacked=allotment.unbacked + change,
+        refills=allotment.refills + 1,
+    )

@@ -1,0 +1,1 @@
+"""The Lambda functions: one thin module each, named in `contracts/functions.yaml`."""

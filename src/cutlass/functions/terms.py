@@ -1,0 +1,74 @@
+"""Stream consumer of the organisations table: changed terms and new grants into this region's items.
+
+The table is global, so changes made in any region arrive here.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+from cutlass.domain.ledger import EntryKind, LedgerEntry
+from cutlass.domain.periods import from_millis
+from cutlass.storage import Store, open_store
+from cutlass.storage.codec import Item, decode_item
+from cutlass.storage.directory import grant_from_item, organisation_from_item, user_from_item
+
+logger = Logger()
+processor = BatchProcessor(EventType.DynamoDBStreams)
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Apply a batch; the first record that fails is sent again with all behind it."""
+    return process_partial_response(event=event, record_handler=apply, processor=processor, context=context)
+
+
+def apply(record: DynamoDBRecord) -> None:
+    """Apply the change that one stream record tells of."""
+    image = record.raw_event["dynamodb"].get("NewImage")
+    if image is not None:
+        apply_item(open_store(), decode_item(image))
+
+
+def apply_item(store: Store, item: Item) -> None:
+    """Apply an organisation, user, grant or void to the region of the store, once or many times alike."""
+    partition, sort_key = item["pk"], item["sk"]
+    if partition.endswith("#grants"):
+        _apply_grant(store, item)
+    elif sort_key == "org":
+        told = store.keeper.apply_organisation(organisation_from_item(item))
+        logger.info("organisation applied", org_id=item["org_id"], rev=item["rev"], allotments=told)
+    elif sort_key.startswith("user#"):
+        organisation, _ = store.directory.find(item["org_id"])
+        if organisation:
+            store.keeper.apply_user(organisation, user_from_item(item))
+
+
+def _apply_grant(store: Store, item: Item) -> None:
+    home = item["pk"].partition("#")[0]
+    if not item["sk"].endswith("#void"):
+        grant = grant_from_item(item)
+        store.keeper.apply_grant(grant)
+        kind, at, units, after = EntryKind.GRANT, grant.created_at, grant.amount, grant.amount
+    else:
+        grant = store.grants.get(item["org_id"], item["sk"].removesuffix("#void")).grant
+        units, after = store.keeper.apply_void(grant), 0
+        kind, at = EntryKind.VOID, from_millis(item["voided"])
+    if home == store.region:
+        store.ledger.record(
+            [
+                LedgerEntry(
+                    kind=kind,
+                    entry_id=grant.grant_id,
+                    at=at,
+                    region=home,
+                    org_id=grant.org_id,
+                    meter=grant.meter,
+                    units=units,
+                    before=after - units if kind is EntryKind.GRANT else units,
+                    after=after,
+                    user_id=grant.user_id,
+                )
+            ]
+        )

@@ -1,0 +1,1 @@
+"""What AWS's event source mappings do: streams, queues and clocks start functions."""

@@ -1,0 +1,189 @@
+"""Lays the tables, queues and user pools of every region into the emulator; doing it twice changes nothing."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cutlass.contracts import Queue, Table, load_queues, load_tables, load_topology
+from cutlass.platform.errors import AwsError, PlatformError
+from cutlass.platform.home import Home, read_json, write_json
+from cutlass.platform.local import ENVIRONMENT, Issuer
+from cutlass.platform.wire import Wire
+
+SCOPES: Mapping[str, tuple[str, ...]] = {
+    "usage": ("check", "read"),
+    "credits": ("write",),
+    "reports": ("write",),
+    "admin": ("all",),
+}
+"""Resource servers of the user pools, with their scopes."""
+
+SERVICE_SCOPES = tuple(f"{server}/{scope}" for server, scopes in SCOPES.items() for scope in scopes)
+
+_READY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A region's user pool, with the clients that give tokens."""
+
+    region: str
+    pool_id: str
+    service_client: str
+    service_secret: str
+    web_client: str
+
+
+def provision(endpoint: str, home: Home) -> dict[str, Pool]:
+    """Make what is missing in every region and return the user pools; secrets go to the home folder.
+
+    Raises
+    ------
+    PlatformError
+        The emulator refused something, or did not answer.
+    """
+    pools: dict[str, Pool] = {}
+    for region in load_topology().regions.values():
+        wire = Wire(endpoint, region.aws_region)
+        for table in load_tables().values():
+            ensure_table(wire, table)
+        for queue in load_queues().values():
+            ensure_queue(wire, queue, region.name)
+        pools[region.name] = ensure_pool(wire, region.name)
+    _keep_secrets(home, pools)
+    return pools
+
+
+def issuers(endpoint: str, pools: Mapping[str, Pool]) -> tuple[Issuer, ...]:
+    """Return whose tokens the gateways accept: those of every region's pool."""
+    regions = load_topology().regions
+    return tuple(
+        Issuer(
+            issuer=f"https://cognito-idp.{regions[pool.region].aws_region}.amazonaws.com/{pool.pool_id}",
+            jwks_url=f"{endpoint}/{pool.pool_id}/.well-known/jwks.json",
+            clients=(pool.service_client, pool.web_client),
+        )
+        for pool in pools.values()
+    )
+
+
+def ensure_table(wire: Wire, table: Table) -> None:
+    """Make the table, with its stream and its time to live, unless it is there."""
+    name = table.resource(ENVIRONMENT)
+    try:
+        wire.call("dynamodb", "DescribeTable", {"TableName": name})
+    except AwsError as error:
+        if error.aws_code != "ResourceNotFoundException":
+            raise
+    else:
+        return
+    keys = {"pk": "HASH", "sk": "RANGE"}
+    stream = {"StreamEnabled": False}
+    if table.stream is not None:
+        stream = {"StreamEnabled": True, "StreamViewType": table.stream.value}
+    wire.call(
+        "dynamodb",
+        "CreateTable",
+        {
+            "TableName": name,
+            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            "KeySchema": [{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+            "BillingMode": "PAY_PER_REQUEST",
+            "StreamSpecification": stream,
+        },
+    )
+    _wait_until_active(wire, name)
+    ttl = {"AttributeName": "ttl", "Enabled": True}
+    wire.call("dynamodb", "UpdateTimeToLive", {"TableName": name, "TimeToLiveSpecification": ttl})
+
+
+def _wait_until_active(wire: Wire, name: str) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        if wire.call("dynamodb", "DescribeTable", {"TableName": name})["Table"]["TableStatus"] == "ACTIVE":
+            return
+        time.sleep(0.05)
+    raise PlatformError(f"the table {name} did not become active in {_READY_SECONDS:.0f} s")
+
+
+def ensure_queue(wire: Wire, queue: Queue, region: str) -> str:
+    """Make the queue unless it is there, and return its address."""
+    attributes = {"MessageRetentionPeriod": str(queue.retention_days * 86_400)}
+    name = queue.resource(ENVIRONMENT, region)
+    answer = wire.call("sqs", "CreateQueue", {"QueueName": name, "Attributes": attributes})
+    return str(answer["QueueUrl"])
+
+
+def ensure_pool(wire: Wire, region: str) -> Pool:
+    """Make the region's user pool, its scopes and its clients, unless they are there."""
+    name = f"cutlass-tech-users-{ENVIRONMENT}-{region}"
+    pools = wire.call("cognito", "ListUserPools", {"MaxResults": 60})["UserPools"]
+    pool_id = next((pool["Id"] for pool in pools if pool["Name"] == name), None) or _create_pool(wire, name)
+    present = wire.call("cognito", "ListResourceServers", {"UserPoolId": pool_id, "MaxResults": 50})
+    identifiers = {server["Identifier"] for server in present["ResourceServers"]}
+    for server, scopes in SCOPES.items():
+        if server not in identifiers:
+            described = [{"ScopeName": scope, "ScopeDescription": f"{server} {scope}"} for scope in scopes]
+            wire.call(
+                "cognito",
+                "CreateResourceServer",
+                {"UserPoolId": pool_id, "Identifier": server, "Name": server, "Scopes": described},
+            )
+    service = _ensure_client(
+        wire,
+        pool_id,
+        "service",
+        {
+            "GenerateSecret": True,
+            "AllowedOAuthFlowsUserPoolClient": True,
+            "AllowedOAuthFlows": ["client_credentials"],
+            "AllowedOAuthScopes": list(SERVICE_SCOPES),
+        },
+    )
+    web = _ensure_client(
+        wire, pool_id, "web", {"ExplicitAuthFlows": ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]}
+    )
+    return Pool(region, pool_id, service["ClientId"], service["ClientSecret"], web["ClientId"])
+
+
+def _create_pool(wire: Wire, name: str) -> str:
+    attributes = [
+        {"Name": attribute, "AttributeDataType": "String", "Mutable": True} for attribute in ("org_id", "role")
+    ]
+    answer = wire.call("cognito", "CreateUserPool", {"PoolName": name, "Schema": attributes})
+    return str(answer["UserPool"]["Id"])
+
+
+def _ensure_client(wire: Wire, pool_id: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    listed = wire.call("cognito", "ListUserPoolClients", {"UserPoolId": pool_id, "MaxResults": 60})
+    for client in listed["UserPoolClients"]:
+        if client["ClientName"] == name:
+            found = {"UserPoolId": pool_id, "ClientId": client["ClientId"]}
+            answer = wire.call("cognito", "DescribeUserPoolClient", found)
+            break
+    else:
+        wanted = {"UserPoolId": pool_id, "ClientName": name} | settings
+        answer = wire.call("cognito", "CreateUserPoolClient", wanted)
+    described: dict[str, Any] = answer["UserPoolClient"]
+    return described
+
+
+def _keep_secrets(home: Home, pools: Mapping[str, Pool]) -> None:
+    kept = read_json(home.secrets_file) or {}
+    write_json(
+        home.secrets_file,
+        {
+            "password_key": kept.get("password_key") or secrets.token_hex(32),
+            "pools": {
+                name: {
+                    "pool_id": pool.pool_id,
+                    "service_client": pool.service_client,
+                    "service_secret": pool.service_secret,
+                    "web_client": pool.web_client,
+                }
+                for name, pool in pools.items()
+            },
+        },
+    )

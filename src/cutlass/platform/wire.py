@@ -1,0 +1,102 @@
+"""AWS's JSON APIs over one connection pool: signed calls that take and give the JSON of the wire.
+
+The platform's own calls (provisioning, stream polling, replication) need no model of each service, and the
+records of a stream are wanted in the very JSON that Lambda hands to a function. That is also a quarter of the
+CPU of a botocore client, on every poll.
+"""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from cutlass.platform.errors import AwsError, EmulatorUnreachableError
+from cutlass.platform.local import ACCOUNT
+
+_TARGETS = {
+    "dynamodb": ("dynamodb", "DynamoDB_20120810", "1.0"),
+    "streams": ("dynamodb", "DynamoDBStreams_20120810", "1.0"),
+    "sqs": ("sqs", "AmazonSQS", "1.0"),
+    "cognito": ("cognito-idp", "AWSCognitoIdentityProviderService", "1.1"),
+}
+
+
+class Wire:
+    """The AWS APIs of one region at one endpoint. Threads may share it.
+
+    Parameters
+    ----------
+    endpoint : str
+        Address of the emulator.
+    aws_region : str
+        AWS's name of the region, by which the emulator tells regions apart.
+    timeout : float
+        Seconds to wait for an answer.
+    """
+
+    def __init__(self, endpoint: str, aws_region: str, *, timeout: float = 10) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self.aws_region = aws_region
+        self._pool = urllib3.PoolManager(
+            maxsize=16, timeout=urllib3.Timeout(total=timeout), retries=False, headers={"Host": urlsplit(endpoint).netloc}
+        )
+        credentials = Credentials(ACCOUNT, "local")
+        self._signers = {
+            service: SigV4Auth(credentials, service, aws_region) for service, _, _ in _TARGETS.values()
+        }
+
+    def call(self, api: str, operation: str, parameters: dict[str, Any], *, timeout: float | None = None) -> Any:
+        """Return the answer of `operation` of one of the APIs dynamodb, streams, sqs, cognito.
+
+        Raises
+        ------
+        AwsError
+            The API refused.
+        EmulatorUnreachableError
+            No answer came; whether the operation was done is unknown.
+        """
+        service, target, version = _TARGETS[api]
+        body = json.dumps(parameters, separators=(",", ":")).encode()
+        request = AWSRequest("POST", f"{self.endpoint}/", data=body)
+        request.headers["Content-Type"] = f"application/x-amz-json-{version}"
+        request.headers["X-Amz-Target"] = f"{target}.{operation}"
+        self._signers[service].add_auth(request)
+        options: dict[str, Any] = {} if timeout is None else {"timeout": urllib3.Timeout(total=timeout)}
+        try:
+            answer = self._pool.request(
+                "POST", request.url, body=body, headers=dict(request.headers.items()), **options
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise EmulatorUnreachableError(f"{operation}: no answer from {self.endpoint}: {error}") from error
+        return _result(operation, answer.status, answer.data)
+
+    def get(self, path: str, *, timeout: float = 10) -> Any:
+        """Return the JSON at an address of the emulator itself.
+
+        Raises
+        ------
+        EmulatorUnreachableError
+            No answer came.
+        AwsError
+            The answer was an error.
+        """
+        try:
+            answer = self._pool.request("GET", self.endpoint + path, timeout=urllib3.Timeout(total=timeout))
+        except urllib3.exceptions.HTTPError as error:
+            raise EmulatorUnreachableError(f"no answer from {self.endpoint}{path}: {error}") from error
+        return _result(path, answer.status, answer.data)
+
+
+def _result(operation: str, status: int, data: bytes) -> Any:
+    try:
+        value = json.loads(data) if data else {}
+    except ValueError as error:
+        raise AwsError(operation, str(status), "the answer is not JSON") from error
+    if status >= 400:
+        code = str(value.get("__type") or status).rsplit("#", 1)[-1]
+        raise AwsError(operation, code, str(value.get("message") or value.get("Message") or ""))
+    return value

@@ -1,0 +1,187 @@
+"""The writes to one allotment: the rules of `cutlass.domain.allotments` as conditional updates."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from cutlass.domain.allotments import Allotment, Spend, Trim, Verdict, consume, judge, refuse
+from cutlass.storage import keys
+from cutlass.storage.codec import Item, Wire
+from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
+from cutlass.storage.items import ATTRIBUTE, allotment_from_item, chunks_to_wire, last_to_wire
+
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held"}
+"""Fields a change replaces. All others are counters, changed by a difference, since decisions go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """What a consume write met; `allotment` is the new one if `TAKEN`, else the one that refused, if any."""
+
+    verdict: Verdict
+    allotment: Allotment | None
+
+
+class Allotments:
+    """The allotments of one region.
+
+    Parameters
+    ----------
+    table : str
+        The full name of the limits table.
+    """
+
+    def __init__(self, dynamo: Dynamo, table: str, region: str) -> None:
+        self._dynamo = dynamo
+        self.table = table
+        self.region = region
+
+    def key(self, org_id: str, user_id: str, meter: str, period: str) -> keys.Key:
+        """The key of an allotment in this region."""
+        return keys.allotment(self.region, org_id, user_id, meter, period)
+
+    def consume(self, key: keys.Key, spend: Spend) -> Consumed:
+        """Take units in one conditional write of one write unit: the decision."""
+        fenced = spend.fence is not None
+        known = "trims = :fence" if fenced else "#mark < :time"
+        if not fenced and not spend.identity.fresh(spend.now_ms):
+            known = "#mark < #mark"  # never holds: the write only fetches what the look-up needs
+        taken = consume(_NOTHING, spend)
+        values = {
+            "n": spend.units,
+            "used": spend.units,  # a value of its own per attribute, see ENGINES: placeholders alias
+            "total": spend.units,
+            "one": 1,
+            "last": last_to_wire(taken.last) if taken.last else None,
+            "marks": taken.ring,
+            "mark": spend.identity.mark,
+            "rev": spend.rev,
+            "now": spend.now_ms,
+        }
+        values |= {"fence": spend.fence} if fenced else {}
+        values |= {"time": spend.identity.time_ms} if known.endswith(":time") else {}
+        try:
+            item = self._dynamo.update(
+                self.table,
+                *key,
+                expression(
+                    "SET available = available - :n, #used = #used + :used, #total = #total + :total, "
+                    "seq = seq + :one, #last = :last ADD ring :marks",
+                    f"{known} AND NOT contains(ring, :mark) AND rev = :rev AND #until > :now AND available >= :n",
+                    **values,
+                ),
+            )
+        except ConditionFailedError as failed:
+            if failed.item is None:
+                return Consumed(Verdict.SHORT, None)
+            met = allotment_from_item(failed.item)
+            return Consumed(_why(met, spend), met)
+        return Consumed(Verdict.TAKEN, allotment_from_item(item))
+
+    def refuse(self, key: keys.Key, spend: Spend, reason: str) -> Allotment | None:
+        """Record a refusal on the allotment, from where the stream takes it; None where there is no allotment."""
+        last = refuse(_NOTHING, spend, reason).last
+        try:
+            item = self._dynamo.update(
+                self.table,
+                *key,
+                expression(
+                    "SET refused = if_not_exists(refused, :zero) + :count, seq = seq + :one, #last = :last",
+                    "attribute_exists(pk)",
+                    zero=0,
+                    count=1,
+                    one=1,
+                    last=last_to_wire(last) if last else None,
+                ),
+            )
+        except ConditionFailedError:
+            return None
+        return allotment_from_item(item)
+
+    def trim(self, key: keys.Key, trim: Trim, seen_trims: int) -> bool:
+        """Drop recorded marks from a ring; False if they were dropped before."""
+        try:
+            self._dynamo.update(
+                self.table,
+                *key,
+                expression(
+                    "SET #mark = :mark, trims = trims + :one DELETE ring :marks",
+                    "trims = :seen",
+                    mark=trim.mark_ms,
+                    one=1,
+                    marks=trim.marks,
+                    seen=seen_trims,
+                ),
+                returns="NONE",
+            )
+        except ConditionFailedError:
+            return False
+        return True
+
+    def change(self, key: keys.Key, old: Allotment, new: Allotment) -> bool:
+        """Make a change of what an allotment holds; False if another change came first."""
+        try:
+            self._dynamo.update(self.table, *key, change_of(old, new), returns="NONE")
+        except ConditionFailedError:
+            return False
+        return True
+
+    def note_terms(self, key: keys.Key, rev: int) -> None:
+        """Tell an allotment of a newer revision, so that no decision is made on older terms any more."""
+        with suppress(ConditionFailedError):  # it knows already, or was never born
+            self._dynamo.update(
+                self.table, *key, expression("SET rev = :rev", "rev < :rev", rev=rev), returns="NONE"
+            )
+
+    def read(self, key: keys.Key) -> Allotment | None:
+        """Read an allotment as it is now."""
+        item = self._dynamo.get(self.table, *key)
+        return allotment_from_item(item) if item else None
+
+
+_NOTHING = Allotment(rev=0, plan="", limit=0, rights=0, unbacked=0)
+
+
+def _why(met: Allotment, spend: Spend) -> Verdict:
+    """Why a write was refused; the first read of `met` and the refusal are one atomic look at the item."""
+    verdict = judge(met, spend)
+    if verdict is Verdict.TAKEN:
+        raise AssertionError(f"the store refused what the rules allow: {spend} of {met}")
+    return verdict
+
+
+def change_of(old: Allotment, new: Allotment) -> Wire:
+    """Make the update that turns what `old` holds into what `new` does, while decisions go on.
+
+    Counters move by the difference. The update holds only if nothing else changed what is held meanwhile; if
+    units leave, also only if none were spent meanwhile, because which units are left depends on it.
+    """
+    sets, removes, values = [], [], {}
+    for name, attribute in ATTRIBUTE.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if before == after:
+            continue
+        if name not in _SET_WHOLE:
+            sets.append(f"#{attribute} = if_not_exists(#{attribute}, :zero) + :{attribute}")
+            values[attribute] = after - before
+        elif after is None:
+            removes.append(f"#{attribute}")
+        else:
+            sets.append(f"#{attribute} = :{attribute}")
+            values[attribute] = chunks_to_wire(after) if name == "held" else after
+    condition = "refills = :seen_refills"
+    values |= {"seen_refills": old.refills}
+    if any(":zero" in part for part in sets):
+        values["zero"] = 0
+    if new.available < old.available:
+        condition += " AND #used = :seen_used AND available = :seen_available"
+        values |= {"seen_used": old.used, "seen_available": old.available}
+    if new.unbacked < old.unbacked:
+        condition += " AND unbacked >= :need_unbacked"
+        values["need_unbacked"] = old.unbacked - new.unbacked
+    update = "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else "")
+    return expression(update, condition, **values)
+
+
+def allotment_of(item: Item | None) -> Allotment | None:
+    """Read an allotment off an item that may not be there."""
+    return allotment_from_item(item) if item else None

@@ -1,0 +1,160 @@
+"""Balances: what an organisation or a user has spent and has left, per region and in total."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cutlass.domain.organisations import Organisation
+from cutlass.domain.periods import to_millis
+from cutlass.domain.plans import Catalogue
+from cutlass.storage import keys
+from cutlass.storage.allotments import allotment_of
+from cutlass.storage.directory import Directory
+from cutlass.storage.dynamo import Dynamo
+from cutlass.storage.pools import Pools
+from cutlass.storage.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class RegionBalance:
+    """What one region has spent and may still hand out.
+
+    `age_seconds` is how old another region's figures may be; None when none of them have arrived.
+    """
+
+    used: int
+    reserved: int
+    remaining: int
+    credits: int
+    age_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterBalance:
+    """What there is of one meter, over all regions; `limit` and `remaining` are None for no limit.
+
+    `limit` counts the units that come with the plan, `credits` the prepaid ones not yet handed to users.
+    """
+
+    limit: int | None
+    used: int
+    reserved: int
+    remaining: int | None
+    credits: int
+    resets_at: datetime
+    regions: dict[str, RegionBalance]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The balance of an organisation or, with `user_id`, of one of its users, by meter."""
+
+    org_id: str
+    user_id: str | None
+    plan: str
+    as_of: datetime
+    meters: dict[str, MeterBalance]
+
+
+class Balances:
+    """Reads balances in one region."""
+
+    def __init__(
+        self,
+        dynamo: Dynamo,
+        directory: Directory,
+        pools: Pools,
+        usage: Usage,
+        catalogue: Catalogue,
+        table: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._dynamo = dynamo
+        self._directory = directory
+        self._pools = pools
+        self._usage = usage
+        self._catalogue = catalogue
+        self._table = table
+        self._clock = clock
+
+    def organisation(self, org_id: str) -> Balance:
+        """Read an organisation's balance; raises `NotFoundError`.
+
+        Usage is as far as the stream's consumer has come, usually within a second.
+        """
+        organisation = self._directory.get(org_id)
+        meters = organisation.plan_at(self._catalogue, self._clock()).meters
+        ages = self._usage.ages()
+        return self._balance(organisation, None, {m: self._of_organisation(organisation, m, ages) for m in meters})
+
+    def user(self, org_id: str, user_id: str) -> Balance:
+        """Read a user's balance; raises `NotFoundError`. This region's part of it is exact as of now."""
+        organisation, user = self._directory.get_user(org_id, user_id)
+        now = self._clock()
+        plan, period = organisation.plan_at(self._catalogue, now), organisation.period_at(self._catalogue, now)
+        ages, regions = self._usage.ages(), self._directory.topology.regions
+        meters = {}
+        for meter in plan.meters:
+            limit = user.limit(plan, meter)
+            wanted = {r: keys.allotment(r, org_id, user_id, meter, period.key) for r in regions}
+            items = self._dynamo.batch_get({self._table: list(wanted.values())})
+            parts = {}
+            for region, key in wanted.items():
+                held = allotment_of(items.get((self._table, *key)))
+                share = user.share(plan, meter, region, organisation.home_region, self._directory.topology)
+                own = [p for p in self._pools.of(org_id, meter, user_id, region=region) if p.user_id]
+                prepaid = sum(p.available for p in own if p.live(to_millis(now)))
+                parts[region] = RegionBalance(
+                    used=held.used if held else 0,
+                    reserved=held.reserved if held else 0,
+                    remaining=(held.unbacked + held.available if held else share) + prepaid,
+                    credits=prepaid,
+                    age_seconds=ages[region],
+                )
+            meters[meter] = _total(limit, parts, period.end, unlimited=limit is None)
+        return self._balance(organisation, user_id, meters)
+
+    def _of_organisation(
+        self, organisation: Organisation, meter: str, ages: dict[str, float | None]
+    ) -> MeterBalance:
+        now = self._clock()
+        now_ms = to_millis(now)
+        period = organisation.period_at(self._catalogue, now)
+        granted = [
+            grant.amount
+            for grant, _ in self._directory.grants(organisation, meter)
+            if not grant.category.prepaid and (grant.effective_at, grant.expires_at) == (period.start, period.end)
+        ]
+        parts = {}
+        for region in self._directory.topology.regions:
+            pools = [p for p in self._pools.of(organisation.org_id, meter, region=region) if p.live(now_ms)]
+            used, in_hand = self._usage.period_totals(organisation.org_id, meter, period, region)
+            parts[region] = RegionBalance(
+                used=used,
+                reserved=0,
+                remaining=sum(p.available for p in pools) + max(0, in_hand),
+                credits=sum(p.available for p in pools if p.category.prepaid),
+                age_seconds=ages[region],
+            )
+        return _total(sum(granted), parts, period.end, unlimited=False)
+
+    def _balance(
+        self, organisation: Organisation, user_id: str | None, meters: dict[str, MeterBalance]
+    ) -> Balance:
+        now = self._clock()
+        plan = organisation.plan_at(self._catalogue, now)
+        return Balance(organisation.org_id, user_id, plan.name, now, meters)
+
+
+def _total(
+    limit: int | None, parts: dict[str, RegionBalance], resets_at: datetime, *, unlimited: bool
+) -> MeterBalance:
+    return MeterBalance(
+        limit=limit,
+        used=sum(p.used for p in parts.values()),
+        reserved=sum(p.reserved for p in parts.values()),
+        remaining=None if unlimited else sum(p.remaining for p in parts.values()),
+        credits=sum(p.credits for p in parts.values()),
+        resets_at=resets_at,
+        regions=parts,
+    )

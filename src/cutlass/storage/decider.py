@@ -1,0 +1,322 @@
+"""The decision: one conditional write to the caller's allotment, and what to do where it does not suffice."""
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from cutlass.domain.allotments import Allotment, Spend, Verdict
+from cutlass.domain.decisions import REGION_SHORT_RETRY_SECONDS, Decision, DecisionRequest, Reason
+from cutlass.domain.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnavailableError
+from cutlass.domain.ids import FRESH_MS, RequestIdentity, decision_id, new_request_id
+from cutlass.domain.ledger import LedgerEntry
+from cutlass.domain.organisations import Organisation, Status
+from cutlass.domain.periods import Period, to_millis
+from cutlass.domain.plans import MAX_UNITS, Catalogue, Plan
+from cutlass.storage import keys
+from cutlass.storage.allotments import Allotments
+from cutlass.storage.directory import Directory
+from cutlass.storage.ledger import Ledger
+from cutlass.storage.supply import Supply
+
+_ATTEMPTS = 64
+"""Looks at an allotment before a decision gives up: each means that another request changed it meanwhile."""
+
+_LEDGER_WAITS = 12
+"""Looks into the ledger, a quarter of a second apart, for an answer the stream has not brought there yet."""
+
+_PROFILES = 10_000
+"""Organisations kept in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One request on its way to an answer."""
+
+    request: DecisionRequest
+    organisation: Organisation
+    plan: Plan
+    period: Period
+    meter: str
+    units: int
+    identity: RequestIdentity
+    now: datetime
+
+    @property
+    def now_ms(self) -> int:
+        return to_millis(self.now)
+
+    def spend(self, fence: int | None) -> Spend:
+        feature, rev = self.request.feature, self.organisation.rev
+        return Spend(self.identity, feature, self.units, rev, self.now_ms, fence)
+
+
+class Decider:
+    """Decides requests in one region; threads may share it.
+
+    Between requests it remembers organisations, never what is left of anything. An allotment knows its
+    organisation's revision, so a decision on terms that have changed fails and reads them anew.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        allotments: Allotments,
+        supply: Supply,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._directory = directory
+        self._allotments = allotments
+        self._supply = supply
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._clock = clock
+        self._sleep = sleep
+        self._profiles: dict[str, Organisation] = {}
+
+    def decide(self, request: DecisionRequest) -> Decision:
+        """Decide a request, once for every request id.
+
+        Raises
+        ------
+        IdempotencyMismatchError
+            The request id was used with another body.
+        ConflictError
+            The request id was charged a moment ago and its answer is not on record yet.
+        UnavailableError
+            The store did not answer in time; the same request may be sent again.
+        """
+        case = self._case(request)
+        if isinstance(case, Decision):
+            return case
+        if case.units == 0:
+            return self._look(case)
+        return self._take(case)
+
+    def _case(self, request: DecisionRequest) -> "_Case | Decision":
+        now = self._clock()
+        request_id = request.request_id or new_request_id(to_millis(now))
+        organisation = self._profile(request.org_id)
+        if (
+            organisation is None
+            or organisation.status is Status.SUSPENDED
+            or not self._offered(organisation, request)
+        ):
+            # What is remembered says no: only what is stored may.
+            self._profiles.pop(request.org_id, None)
+            organisation = self._profile(request.org_id)
+        if organisation is None:
+            return self._without_allotment(request, request_id, Reason.UNKNOWN_ORG, None)
+        if organisation.status is Status.SUSPENDED:
+            return self._without_allotment(request, request_id, Reason.ORG_SUSPENDED, organisation)
+        if not self._offered(organisation, request):
+            return self._without_allotment(request, request_id, Reason.FEATURE_NOT_IN_PLAN, organisation)
+        feature = self._catalogue.features[request.feature]
+        units = feature.units if request.units is None else request.units
+        if not 0 <= units <= MAX_UNITS:
+            raise InvalidRequestError(f"units must be from 0 to {MAX_UNITS}", field="units")
+        body = (request.org_id, request.user_id, request.feature, str(units))
+        return _Case(
+            request=request,
+            organisation=organisation,
+            plan=organisation.plan_at(self._catalogue, now),
+            period=organisation.period_at(self._catalogue, now),
+            meter=feature.meter,
+            units=units,
+            identity=RequestIdentity.of(request_id, *body),
+            now=now,
+        )
+
+    def _take(self, case: _Case) -> Decision:
+        request, fence = case.request, None
+        for attempt in range(_ATTEMPTS):
+            key = self._allotments.key(request.org_id, request.user_id, case.meter, case.period.key)
+            consumed = self._allotments.consume(key, case.spend(fence))
+            met = consumed.allotment
+            if consumed.verdict is Verdict.TAKEN and met:
+                return self._allowed(case, met)
+            if consumed.verdict is Verdict.REPEATED and met:
+                return self._repeated(case, met)
+            if consumed.verdict is Verdict.LATE and met:
+                if entry := self._recorded(case):
+                    return self._replay(case, entry)
+                fence = met.trims
+            else:
+                if consumed.verdict is Verdict.TERMS_CHANGED and met and met.rev > case.organisation.rev:
+                    self._profiles.pop(request.org_id, None)
+                subject = self._supply.subject(request.org_id, request.user_id, request.feature)
+                if isinstance(subject, Reason):
+                    self._profiles.pop(request.org_id, None)
+                    return self._refused(case, subject, key, met)
+                self._remember(subject.organisation)
+                case = replace(case, organisation=subject.organisation, plan=subject.plan, period=subject.period)
+                reason = self._supply.supply(subject, case.units, met)
+                if reason:
+                    return self._refused(case, reason, key, met)
+            if attempt >= 2:  # others are at the same allotment: let them finish
+                self._sleep(random.uniform(0, 0.002 * min(attempt, 16)))  # noqa: S311 - not a secret
+        raise UnavailableError("too many requests of this user at once", hint="retry with the same request id")
+
+    def _look(self, case: _Case) -> Decision:
+        """Answer whether one use of the feature would be allowed now."""
+        request = case.request
+        subject = self._supply.subject(request.org_id, request.user_id, request.feature)
+        if isinstance(subject, Reason):
+            return self._answer(case, subject, None)
+        cost = self._catalogue.features[request.feature].units
+        allotment, reason = self._supply.look(subject, cost)
+        return self._answer(case, reason or Reason.OK, allotment)
+
+    def _offered(self, organisation: Organisation, request: DecisionRequest) -> bool:
+        return request.feature in organisation.plan_at(self._catalogue, self._clock()).features
+
+    def _profile(self, org_id: str) -> Organisation | None:
+        organisation = self._profiles.get(org_id)
+        if organisation is None:
+            organisation, _ = self._directory.find(org_id)
+            if organisation is not None:
+                self._remember(organisation)
+        return organisation
+
+    def _remember(self, organisation: Organisation) -> None:
+        if len(self._profiles) >= _PROFILES:
+            self._profiles.clear()
+        self._profiles[organisation.org_id] = organisation
+
+    def _recorded(self, case: _Case) -> LedgerEntry | None:
+        """Find the first answer to a request the ring need not know: in the ledger, or in the period before."""
+        request, identity = case.request, case.identity
+        entry = self._ledger.find(request.org_id, request.user_id, case.meter, identity.request_id)
+        if entry is None and identity.time_ms <= case.period.start_ms + FRESH_MS:
+            previous = self._before(case)
+            if previous is not None and identity.mark in previous.ring:
+                return self._await_entry(case, previous)
+        return entry
+
+    def _before(self, case: _Case) -> Allotment | None:
+        moment = case.period.start - timedelta(milliseconds=1)
+        period = case.organisation.period_at(self._catalogue, moment)
+        return self._allotments.read(
+            keys.allotment(
+                self._allotments.region, case.request.org_id, case.request.user_id, case.meter, period.key
+            )
+        )
+
+    def _repeated(self, case: _Case, met: Allotment) -> Decision:
+        return self._replay(case, self._await_entry(case, met))
+
+    def _await_entry(self, case: _Case, met: Allotment) -> LedgerEntry:
+        """Get the answer to a request an allotment has charged: its newest one, or the ledger's in a moment."""
+        request, identity, last = case.request, case.identity, met.last
+        if last and last.request_id == identity.request_id and last.reason is None:
+            return LedgerEntry.of_last(
+                last,
+                region=self._allotments.region,
+                org_id=request.org_id,
+                user_id=request.user_id,
+                meter=case.meter,
+                after=met.total,
+                plan=met.plan,
+                limit=met.limit,
+            )
+        for wait in range(_LEDGER_WAITS):
+            entry = self._ledger.find(request.org_id, request.user_id, case.meter, identity.request_id)
+            if entry:
+                return entry
+            if wait + 1 < _LEDGER_WAITS:
+                self._sleep(0.25)
+        raise ConflictError(
+            "this request was charged a moment ago and its answer is not on record yet",
+            hint="retry with the same request id in a second",
+        )
+
+    def _replay(self, case: _Case, entry: LedgerEntry) -> Decision:
+        """Give the first answer again; raises `IdempotencyMismatchError` if the request is another one."""
+        if entry.fingerprint != case.identity.fingerprint:
+            raise IdempotencyMismatchError(
+                f"request id {case.identity.request_id!r} was used before with another body",
+                hint="use a new request id for a new request",
+            )
+        period = case.organisation.period_at(self._catalogue, entry.at)
+        return Decision(
+            allowed=True,
+            reason=Reason.OK,
+            decision_id=entry.entry_id,
+            region=entry.region,
+            org_id=entry.org_id,
+            user_id=case.request.user_id,
+            feature=case.request.feature,
+            meter=entry.meter,
+            units=entry.units,
+            replayed=True,
+            plan=entry.plan,
+            limit=entry.limit,
+            used=entry.after,
+            remaining=None if entry.limit is None else max(0, entry.limit - entry.after),
+            resets_at=period.end,
+            period=case.plan.period,
+        )
+
+    def _allowed(self, case: _Case, allotment: Allotment) -> Decision:
+        return self._answer(case, Reason.OK, allotment)
+
+    def _refused(self, case: _Case, reason: Reason, key: keys.Key, met: Allotment | None) -> Decision:
+        """Answer a refusal and record it, as far as there is an allotment to record it on."""
+        if met is not None:
+            met = self._allotments.refuse(key, case.spend(None), str(reason)) or met
+        return self._answer(case, reason, met)
+
+    def _without_allotment(
+        self, request: DecisionRequest, request_id: str, reason: Reason, organisation: Organisation | None
+    ) -> Decision:
+        feature = self._catalogue.features.get(request.feature)
+        now = self._clock()
+        units = request.units if request.units is not None else feature.units if feature else 0
+        meter = feature.meter if feature else None
+        plan = organisation.plan_at(self._catalogue, now) if organisation else None
+        return Decision(
+            allowed=False,
+            reason=reason,
+            decision_id=decision_id(request.org_id, request.user_id, meter or "", request_id),
+            region=self._allotments.region,
+            org_id=request.org_id,
+            user_id=request.user_id,
+            feature=request.feature,
+            meter=meter,
+            units=units,
+            plan=plan.name if plan else None,
+            period=plan.period if plan else None,
+        )
+
+    def _answer(self, case: _Case, reason: Reason, allotment: Allotment | None) -> Decision:
+        request = case.request
+        limit = allotment.limit if allotment else None
+        used = allotment.total if allotment else 0
+        retry_after = None
+        if reason is Reason.REGION_SHORT:
+            retry_after = REGION_SHORT_RETRY_SECONDS
+        elif reason in {Reason.USER_LIMIT_REACHED, Reason.ORG_LIMIT_REACHED, Reason.CREDITS_EXHAUSTED}:
+            retry_after = max(1, math.ceil((case.period.end - case.now).total_seconds()))
+        return Decision(
+            allowed=reason is Reason.OK,
+            reason=reason,
+            decision_id=decision_id(request.org_id, request.user_id, case.meter, case.identity.request_id),
+            region=self._allotments.region,
+            org_id=request.org_id,
+            user_id=request.user_id,
+            feature=request.feature,
+            meter=case.meter,
+            units=case.units,
+            plan=case.plan.name,
+            limit=limit,
+            used=used,
+            remaining=None if limit is None else max(0, limit - used),
+            resets_at=case.period.end,
+            retry_after=retry_after,
+            period=case.plan.period,
+        )

@@ -1,0 +1,109 @@
+"""Pools and allotments as items. Attribute names are short where the item is written by every decision."""
+
+from dataclasses import fields
+
+from cutlass.domain.allotments import Allotment, Chunk, LastDecision
+from cutlass.domain.grants import Category
+from cutlass.domain.pools import NEVER_MS, Pool
+from cutlass.storage.codec import Item
+
+_RETENTION_SECONDS = 400 * 86_400
+
+ATTRIBUTE = {
+    "available": "available",
+    "unbacked": "unbacked",
+    "used": "used",
+    "total": "total",
+    "rights": "rights",
+    "extra": "extra",
+    "drawn": "drawn",
+    "returned": "returned",
+    "expired": "expired",
+    "reserved": "reserved",
+    "refused": "refused",
+    "seq": "seq",
+    "refills": "refills",
+    "refilled_ms": "filled",
+    "chunk": "chunk",
+    "until_ms": "until",
+    "mark_ms": "mark",
+    "trims": "trims",
+    "ring": "ring",
+    "rev": "rev",
+    "plan": "plan",
+    "limit": "limit",
+    "held": "held",
+    "last": "last",
+}
+"""The attribute that holds each field of an allotment."""
+
+ALWAYS = {
+    "available",
+    "unbacked",
+    "used",
+    "total",
+    "seq",
+    "refills",
+    "until_ms",
+    "mark_ms",
+    "trims",
+    "rev",
+    "plan",
+}
+"""Fields an allotment always has as attributes, because a condition or a sum reads them; zeros elsewhere go."""
+
+
+def allotment_to_item(allotment: Allotment, pk: str, sk: str, ends_ms: int) -> Item:
+    """An allotment as a whole item, deleted long after its period; zero counters are left out."""
+    item: Item = {"pk": pk, "sk": sk, "ttl": ends_ms // 1000 + _RETENTION_SECONDS}
+    for name, attribute in ATTRIBUTE.items():
+        value = getattr(allotment, name)
+        if value or name in ALWAYS:
+            item[attribute] = value
+    if allotment.held:
+        item["held"] = chunks_to_wire(allotment.held)
+    if allotment.last:
+        item["last"] = last_to_wire(allotment.last)
+    return item
+
+
+def allotment_from_item(item: Item) -> Allotment:
+    """Read an allotment off its item."""
+    values = {name: item[attribute] for name, attribute in ATTRIBUTE.items() if attribute in item}
+    values.setdefault("limit", None)
+    values.setdefault("rights", 0)
+    if "held" in values:
+        values["held"] = tuple(Chunk(pool, upto, until) for pool, upto, until in values["held"])
+    if "last" in values:
+        values["last"] = LastDecision(*values["last"])
+    return Allotment(**values)
+
+
+def chunks_to_wire(chunks: tuple[Chunk, ...]) -> list[list[str | int]]:
+    """Chunks as the list an allotment's item keeps."""
+    return [[chunk.pool, chunk.upto, chunk.expires_ms] for chunk in chunks]
+
+
+def last_to_wire(last: LastDecision) -> list[str | int]:
+    """The newest decision as the list an allotment's item keeps; the reason only of a refusal."""
+    wire: list[str | int] = [last.request_id, last.feature, last.units, last.at_ms, last.fingerprint]
+    return wire if last.reason is None else [*wire, last.reason]
+
+
+_POOL_FIELDS = [f.name for f in fields(Pool)]
+
+
+def pool_to_item(pool: Pool, pk: str) -> Item:
+    """A pool as a whole item; what never expires is never deleted."""
+    item: Item = {"pk": pk, "sk": pool.key}
+    item |= {name: getattr(pool, name) for name in _POOL_FIELDS}
+    item["category"] = str(pool.category)
+    if pool.expires_ms != NEVER_MS:
+        item["ttl"] = pool.expires_ms // 1000 + _RETENTION_SECONDS
+    return {name: value for name, value in item.items() if value not in (None, {})}
+
+
+def pool_from_item(item: Item) -> Pool:
+    """Read a pool off its item."""
+    values = {name: item[name] for name in _POOL_FIELDS if name in item}
+    return Pool(**(values | {"category": Category(item["category"]), "user_id": item.get("user_id")}))

@@ -1,0 +1,104 @@
+"""The keys of every item. A partition key begins with the region that owns the item: it alone writes it.
+
+`#` separates the parts, because no id may contain one. IAM's `dynamodb:LeadingKeys` enforces the first part.
+"""
+
+import hashlib
+
+from cutlass.domain.periods import from_millis
+
+LIMITS, ORGANISATIONS, LEDGER, USAGE = "usage-credits", "organisations", "ledger", "usage"
+"""The tables of `contracts/tables.yaml`."""
+
+LEDGER_SHARDS = 4
+"""Partitions of one organisation's ledger per day and region, so that a busy one is not one partition's."""
+
+Key = tuple[str, str]
+"""A partition key and a sort key."""
+
+
+def organisation(home: str, org_id: str) -> Key:
+    """An organisation, in its home region."""
+    return f"{home}#{org_id}", "org"
+
+
+def user(home: str, org_id: str, user_id: str) -> Key:
+    """A user, beside its organisation."""
+    return f"{home}#{org_id}", f"user#{user_id}"
+
+
+def grants(home: str, org_id: str) -> str:
+    """The partition of an organisation's grants; a grant's sort key is its id."""
+    return f"{home}#{org_id}#grants"
+
+
+def void(grant_id: str) -> str:
+    """The sort key of the record that voids a grant, right behind the grant's."""
+    return f"{grant_id}#void"
+
+
+def pools(region: str, org_id: str, meter: str, user_id: str | None = None) -> str:
+    """The partition of a region's pools of one meter: the organisation's, or those of one user's own grants."""
+    return f"{region}#{org_id}#{meter}#pools" + (f"#{user_id}" if user_id else "")
+
+
+def allotments(region: str, org_id: str, user_id: str) -> str:
+    """The partition of one user's allotments in one region."""
+    return f"{region}#{org_id}#{user_id}#allotments"
+
+
+def allotment(region: str, org_id: str, user_id: str, meter: str, period: str) -> Key:
+    """One allotment."""
+    return allotments(region, org_id, user_id), f"{meter}#{period}"
+
+
+def roster(region: str, org_id: str, meter: str, period: str) -> str:
+    """The partition that lists, by user, the allotments born in a region and period."""
+    return f"{region}#{org_id}#{meter}#{period}#roster"
+
+
+def ledger(region: str, org_id: str, day: str, shard: int) -> str:
+    """One shard of a day of an organisation's ledger in one region."""
+    return f"{region}#{org_id}#{day}#{shard}"
+
+
+def segment(region: str, org_id: str, user_id: str, meter: str, start_ms: int) -> Key:
+    """The ledger segment of one user's decisions around one time."""
+    start = from_millis(start_ms)
+    shard = hashlib.blake2b(user_id.encode(), digest_size=2).digest()[0] % LEDGER_SHARDS
+    return ledger(region, org_id, f"{start:%Y%m%d}", shard), f"{start:%H%M%S}#{user_id}#{meter}"
+
+
+def ledger_record(region: str, org_id: str, at_ms: int, kind: str, entry_id: str) -> Key:
+    """A ledger entry that is no decision; it stands in the day's first shard."""
+    at = from_millis(at_ms)
+    return ledger(region, org_id, f"{at:%Y%m%d}", 0), f"{at:%H%M%S}#{kind}#{entry_id}"
+
+
+def request_index(region: str, org_id: str, user_id: str, meter: str, request_id: str) -> Key:
+    """Where the decision on a request is found whose id carries no time near the decision's."""
+    return f"{region}#{org_id}#{user_id}#requests", f"{meter}#{request_id}"
+
+
+def user_rollup(region: str, org_id: str, day: str, user_id: str, meter: str, period: str) -> Key:
+    """One user's usage of one day, from one allotment."""
+    return f"{region}#{org_id}#{day}", f"{user_id}#{meter}#{period}"
+
+
+def org_rollup(region: str, org_id: str, meter: str, day: str, period: str) -> Key:
+    """An organisation's usage of one day and period."""
+    return f"{region}#{org_id}", f"{meter}#{day}#{period}"
+
+
+def heartbeat(region: str) -> Key:
+    """How far a region's figures have come."""
+    return f"{region}#heartbeat", "heartbeat"
+
+
+def parse_allotment(pk: str, sk: str) -> tuple[str, str, str, str, str] | None:
+    """Read region, organisation, user, meter and period off an allotment's key; None for any other item."""
+    parts = pk.split("#")
+    if len(parts) != 4 or parts[3] != "allotments":
+        return None
+    meter, _, period = sk.partition("#")
+    return parts[0], parts[1], parts[2], meter, period

@@ -1,0 +1,248 @@
+"""The ledger: segments of decisions, written by the stream's consumer and found again by request id.
+
+A segment holds the decisions of one user, meter and region in ten seconds, each under its request id, so
+writing one again changes nothing. A decision whose id carries no time near its own is also entered in an
+index, under the id alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from cutlass.domain.ids import decision_id
+from cutlass.domain.ledger import EntryKind, LedgerEntry, segment_start, segments_of, was_fresh
+from cutlass.domain.periods import from_millis, to_millis
+from cutlass.storage import keys
+from cutlass.storage.codec import Item
+from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
+from cutlass.storage.paging import Page
+
+_PER_UPDATE = 50
+"""Entries put into a segment by one update, so that its expression stays under DynamoDB's 4 KB."""
+
+
+class Ledger:
+    """The ledger of one region, and this region's copies of the others'.
+
+    Parameters
+    ----------
+    table : str
+        The full name of the ledger table.
+    regions : Iterable[str]
+        Every region's name, for reading.
+    """
+
+    def __init__(self, dynamo: Dynamo, table: str, region: str, regions: Iterable[str]) -> None:
+        self._dynamo = dynamo
+        self._table = table
+        self.region = region
+        self._regions = list(regions)
+
+    def record(self, entries: Iterable[LedgerEntry]) -> int:
+        """Write entries of this region, again if need be; returns the number of writes it took."""
+        segments: dict[keys.Key, list[LedgerEntry]] = defaultdict(list)
+        writes = 0
+        for entry in entries:
+            if entry.user_id is None or entry.kind in {EntryKind.GRANT, EntryKind.VOID}:
+                self._record_single(entry)
+                writes += 1
+                continue
+            at_ms = to_millis(entry.at)
+            if entry.kind is EntryKind.DECISION and not was_fresh(entry.request_id or "", at_ms):
+                self._index(entry)
+                writes += 1
+            start = segment_start(at_ms)
+            segments[keys.segment(self.region, entry.org_id, entry.user_id, entry.meter, start)].append(entry)
+        for key, members in segments.items():
+            for first in range(0, len(members), _PER_UPDATE):
+                writes += self._append(key, members[first : first + _PER_UPDATE])
+        return writes
+
+    def _append(self, key: keys.Key, entries: list[LedgerEntry]) -> int:
+        values = {f"e{i}": _to_wire(entry) for i, entry in enumerate(entries)}
+        names = {f"#e{i}": _name(entry) for i, entry in enumerate(entries)}
+        update = "SET " + ", ".join(f"decisions.#e{i} = :e{i}" for i in range(len(entries)))
+        wire = expression(update, "attribute_exists(pk)", **values)
+        wire["ExpressionAttributeNames"] = names
+        first = entries[0]
+        with suppress(ConditionFailedError):
+            self._dynamo.update(self._table, *key, wire, returns="NONE")
+            return 1
+        born: Item = {"pk": key[0], "sk": key[1], "org": first.org_id, "user": first.user_id, "meter": first.meter}
+        born["decisions"] = {_name(entry): _to_wire(entry) for entry in entries}
+        if self._dynamo.put_if_absent(self._table, born) is None:
+            return 2
+        return 2 + self._append(key, entries)
+
+    def _index(self, entry: LedgerEntry) -> None:
+        key = keys.request_index(
+            self.region, entry.org_id, entry.user_id or "", entry.meter, entry.request_id or ""
+        )
+        item: Item = {"pk": key[0], "sk": key[1], "entry": _to_wire(entry), "id": entry.request_id}
+        self._dynamo.put_if_absent(self._table, item)
+
+    def _record_single(self, entry: LedgerEntry) -> None:
+        at_ms = to_millis(entry.at)
+        pk, sk = keys.ledger_record(self.region, entry.org_id, at_ms, str(entry.kind), entry.entry_id)
+        self._dynamo.put_if_absent(
+            self._table,
+            {
+                "pk": pk,
+                "sk": sk,
+                "record": {
+                    "kind": str(entry.kind),
+                    "id": entry.entry_id,
+                    "at": at_ms,
+                    "org": entry.org_id,
+                    "meter": entry.meter,
+                    "units": entry.units,
+                    "before": entry.before,
+                    "after": entry.after,
+                    "user": entry.user_id,
+                    "reason": entry.reason,
+                },
+            },
+        )
+
+    def find(self, org_id: str, user_id: str, meter: str, request_id: str) -> LedgerEntry | None:
+        """Find the allowed decision on a request, of any region as far as this one knows, in one read.
+
+        Of two charges on one request (a retry that went to another region before it could know) the first
+        is the answer.
+        """
+        wanted = []
+        for region in self._regions:
+            wanted.append(keys.request_index(region, org_id, user_id, meter, request_id))
+            wanted += [keys.segment(region, org_id, user_id, meter, s) for s in segments_of(request_id)]
+        items = self._dynamo.batch_get({self._table: wanted})
+        found = []
+        for (_, pk, _), item in items.items():
+            wire = item["entry"] if "entry" in item else item["decisions"].get(request_id)
+            if wire:
+                region = pk.partition("#")[0]
+                found.append(_from_wire(region, org_id, user_id, meter, request_id, wire))
+        return min(found, key=lambda e: (e.at, e.region), default=None)
+
+    def page(
+        self,
+        org_id: str,
+        start: datetime,
+        end: datetime,
+        *,
+        limit: int,
+        after: dict[str, Any] | None = None,
+        user_id: str | None = None,
+    ) -> Page[LedgerEntry]:
+        """Read entries of `[start, end)` of every region, in the order of time.
+
+        `after` is the position a page ended at. An entry recorded late into a time already read is not in
+        the pages that follow.
+        """
+        first = max(start, from_millis(after["at"])) if after else start
+        behind = (after["at"], after["region"], after["id"]) if after else None
+        entries = (
+            entry
+            for day in _days(first, end)
+            for entry in self._day(org_id, day, user_id)
+            if start <= entry.at < end and (behind is None or _position(entry) > behind)
+        )
+        found = list(islice(entries, limit + 1))
+        if len(found) <= limit:
+            return Page(found)
+        at_ms, region, entry_id = _position(found[limit - 1])
+        return Page(found[:limit], {"at": at_ms, "region": region, "id": entry_id})
+
+    def _day(self, org_id: str, day: datetime, user_id: str | None) -> Iterator[LedgerEntry]:
+        """Entries of one day in order: segments come by their start, so ten seconds at a time are sorted."""
+        partitions = [
+            self._dynamo.query(self._table, keys.ledger(region, org_id, f"{day:%Y%m%d}", shard))
+            for region in self._regions
+            for shard in range(keys.LEDGER_SHARDS)
+        ]
+        window: list[LedgerEntry] = []
+        at = ""
+        for item in merge(*partitions, key=lambda item: str(item["sk"])):
+            start = item["sk"][:5]  # hour, minute and tens of seconds
+            if start != at:
+                yield from sorted(window, key=_position)
+                window, at = [], start
+            window += [e for e in _entries(item) if user_id is None or e.user_id == user_id]
+        yield from sorted(window, key=_position)
+
+
+def _days(start: datetime, end: datetime) -> Iterator[datetime]:
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day < end:
+        yield day
+        day += timedelta(days=1)
+
+
+def _position(entry: LedgerEntry) -> tuple[int, str, str]:
+    return to_millis(entry.at), entry.region, entry.entry_id
+
+
+def _name(entry: LedgerEntry) -> str:
+    """The entry's name in its segment: a charge's request id; a refusal's own id, marked."""
+    if entry.kind is EntryKind.DECISION and entry.request_id:
+        return entry.request_id
+    return f"!{entry.entry_id}"
+
+
+def _to_wire(entry: LedgerEntry) -> list[Any]:
+    wire = [
+        to_millis(entry.at),
+        entry.feature,
+        entry.units,
+        entry.after,
+        entry.fingerprint,
+        entry.plan,
+        entry.limit,
+    ]
+    return wire if entry.kind is EntryKind.DECISION else [*wire, entry.reason, entry.request_id]
+
+
+def _from_wire(region: str, org_id: str, user_id: str, meter: str, name: str, wire: list[Any]) -> LedgerEntry:
+    at_ms, feature, units, after, fingerprint, plan, limit = wire[:7]
+    refused = len(wire) > 7
+    return LedgerEntry(
+        kind=EntryKind.REFUSAL if refused else EntryKind.DECISION,
+        entry_id=name[1:] if refused else decision_id(org_id, user_id, meter, name),
+        at=from_millis(at_ms),
+        region=region,
+        org_id=org_id,
+        meter=meter,
+        units=units,
+        before=after if refused else after - units,
+        after=after,
+        user_id=user_id,
+        feature=feature,
+        request_id=wire[8] if refused else name,
+        reason=wire[7] if refused else None,
+        plan=plan,
+        limit=limit,
+        fingerprint=fingerprint,
+    )
+
+
+def _entries(item: Item) -> Iterator[LedgerEntry]:
+    region = item["pk"].partition("#")[0]
+    if record := item.get("record"):
+        yield LedgerEntry(
+            kind=EntryKind(record["kind"]),
+            entry_id=record["id"],
+            at=from_millis(record["at"]),
+            region=region,
+            org_id=record["org"],
+            meter=record["meter"],
+            units=record["units"],
+            before=record["before"],
+            after=record["after"],
+            user_id=record.get("user"),
+            reason=record.get("reason"),
+        )
+    for name, wire in item.get("decisions", {}).items():
+        yield _from_wire(region, item["org"], item["user"], item["meter"], name, wire)

@@ -1,0 +1,77 @@
+"""How a period's grants come to be, and how this region gets its pools of every grant it may spend."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from cutlass.domain.errors import UnavailableError
+from cutlass.domain.grants import Grant, missing_grants
+from cutlass.domain.organisations import Organisation
+from cutlass.domain.plans import Catalogue
+from cutlass.storage.directory import Directory, grant_to_item
+from cutlass.storage.pools import Pools
+
+_WRITE_AHEAD = timedelta(days=1)
+"""How long before a period ends the next one's grants are written, so that every region sees them in time."""
+
+
+class Minting:
+    """Grants of periods, written at the home region; pools, written in this region."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        pools: Pools,
+        catalogue: Catalogue,
+        table: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._directory = directory
+        self._pools = pools
+        self._catalogue = catalogue
+        self._table = table
+        self._clock = clock
+
+    def open_period(self, organisation: Organisation) -> str:
+        """Write what the plan's grants of the current period (and soon the next) lack.
+
+        Returns the region whose view of the grants is complete: this one, or the home region. Raises
+        `UnavailableError` when the home region, which alone decides what is missing, does not answer.
+        """
+        here, home = self._directory.region, organisation.home_region
+        now = self._clock()
+        period = organisation.period_at(self._catalogue, now)
+        complete = here
+        for moment in [now, period.end] if period.end - now <= _WRITE_AHEAD else [now]:
+            missing = self._missing(organisation, moment, at=here)
+            if missing and home != here:
+                complete = home
+                missing = self._missing(organisation, moment, at=home)
+            for grant in missing:
+                self._directory.at_home(home).put_if_absent(self._table, grant_to_item(grant, home))
+        return complete
+
+    def mint(self, organisation: Organisation, meter: str, user_id: str | None = None) -> None:
+        """Bring to life every pool of a meter from which the organisation, or one user, may be supplied here.
+
+        Without an answer of the home region there is nothing new to mint: this region holds what it has.
+        """
+        complete = self._directory.region
+        try:
+            complete = self.open_period(organisation)
+        except UnavailableError:
+            if organisation.home_region == complete:
+                raise
+        now = self._clock()
+        self._pools.mint(
+            (grant, voided)
+            for grant, voided in self._directory.grants(organisation, meter, at=complete)
+            if grant.user_id in {None, user_id} and (grant.expires_at is None or grant.expires_at > now)
+        )
+
+    def _missing(self, organisation: Organisation, moment: datetime, *, at: str) -> list[Grant]:
+        plan = organisation.plan_at(self._catalogue, moment)
+        period = organisation.period_at(self._catalogue, moment)
+        existing = [
+            grant for meter in plan.meters for grant, _ in self._directory.grants(organisation, meter, at=at)
+        ]
+        return missing_grants(organisation, plan, period, self._directory.topology, existing, now=self._clock())

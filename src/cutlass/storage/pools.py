@@ -1,0 +1,97 @@
+"""The pools of one region: born once from grants, drawn from by refills, burned by voids."""
+
+from collections.abc import Iterable
+
+from cutlass.domain.grants import Grant
+from cutlass.domain.pools import Pool, mint, of_user
+from cutlass.storage import keys
+from cutlass.storage.codec import Wire
+from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression, update_of
+from cutlass.storage.items import pool_from_item, pool_to_item
+
+
+class Pools:
+    """The pools of one region.
+
+    Parameters
+    ----------
+    table : str
+        The full name of the limits table.
+    """
+
+    def __init__(self, dynamo: Dynamo, table: str, region: str) -> None:
+        self._dynamo = dynamo
+        self._table = table
+        self.region = region
+
+    def of(self, org_id: str, meter: str, user_id: str | None = None, *, region: str | None = None) -> list[Pool]:
+        """Read the organisation's pools of a meter and, given a user, those of the user's own grants.
+
+        `region` reads this region's copy of another region's pools, which may be behind.
+        """
+        owner = region or self.region
+        partitions = [keys.pools(owner, org_id, meter)]
+        if user_id is not None:
+            partitions.append(keys.pools(owner, org_id, meter, user_id))
+        return [pool_from_item(item) for pk in partitions for item in self._dynamo.query(self._table, pk)]
+
+    def mint(self, grants: Iterable[tuple[Grant, bool]]) -> None:
+        """Bring this region's pools of some grants to life, each once; a voided one is born burned."""
+        for grant, voided in grants:
+            pool = mint(grant, self.region, voided=voided)
+            self._dynamo.put_if_absent(self._table, pool_to_item(pool, self._partition(grant)))
+
+    def burn(self, grant: Grant) -> int:
+        """End what this region's pool of a voided grant still has; returns all it has burned."""
+        pool = mint(grant, self.region, voided=True)
+        pk = self._partition(grant)
+        item = self._dynamo.put_if_absent(self._table, pool_to_item(pool, pk))
+        while item is not None and (left := int(item["available"])):
+            try:
+                item = self._dynamo.update(
+                    self._table,
+                    pk,
+                    pool.key,
+                    expression(
+                        "SET available = available - :left, burned = burned + :gone",
+                        "available = :seen",
+                        left=left,
+                        gone=left,
+                        seen=left,
+                    ),
+                )
+            except ConditionFailedError as moved:
+                item = moved.item
+        return pool.burned if item is None else int(item["burned"])
+
+    def draw_of(self, org_id: str, meter: str, pool: Pool, units: int, *, birth: bool) -> Wire:
+        """Make the write that takes units out of a pool for an allotment; `birth` counts a new member."""
+        return update_of(
+            self._table,
+            keys.pools(self.region, org_id, meter, pool.user_id),
+            pool.key,
+            expression(
+                "SET available = available - :units, allotted = allotted + :given, members = members + :born",
+                "available >= :units",
+                units=units,
+                given=units,
+                born=int(birth),
+            ),
+        )
+
+    def return_of(self, org_id: str, meter: str, pool_key: str, user_id: str, units: int) -> Wire:
+        """Make the write that puts units an allotment gives back into the pool they came from."""
+        return update_of(
+            self._table,
+            keys.pools(self.region, org_id, meter, user_id if of_user(pool_key) else None),
+            pool_key,
+            expression(
+                "SET available = available + :units, returned = returned + :back",
+                "attribute_exists(pk)",
+                units=units,
+                back=units,
+            ),
+        )
+
+    def _partition(self, grant: Grant) -> str:
+        return keys.pools(self.region, grant.org_id, grant.meter, grant.user_id)

@@ -1,0 +1,105 @@
+"""One region's view of everything Cutlass stores: what the functions open."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import cache
+
+from cutlass.contracts import load_catalogue, load_topology
+from cutlass.domain.errors import ContractError, UnavailableError
+from cutlass.domain.plans import Catalogue, Topology
+from cutlass.storage import keys
+from cutlass.storage.allotments import Allotments
+from cutlass.storage.balances import Balances
+from cutlass.storage.decider import Decider
+from cutlass.storage.directory import Directory
+from cutlass.storage.dynamo import Dynamo, DynamoError, Tally
+from cutlass.storage.grants import Grants
+from cutlass.storage.ledger import Ledger
+from cutlass.storage.metering import Meter
+from cutlass.storage.minting import Minting
+from cutlass.storage.organisations import Organisations
+from cutlass.storage.pools import Pools
+from cutlass.storage.settings import Settings
+from cutlass.storage.supply import Supply
+from cutlass.storage.terms import TermsKeeper
+from cutlass.storage.usage import Usage
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """The parts of the store, put together for one region; threads may share it.
+
+    Parameters
+    ----------
+    clock : Callable, optional
+        The time, an aware datetime; tests pass their own.
+    tally : Tally, optional
+        Counts the requests to this region's DynamoDB.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        topology: Topology,
+        *,
+        clock: Callable[[], datetime] = _now,
+        tally: Tally | None = None,
+    ) -> None:
+        if settings.region not in topology.regions:
+            raise ContractError(
+                f"CUTLASS_REGION is {settings.region!r}, which contracts/regions.yaml does not have"
+            )
+        self.settings = settings
+        self.region = region = settings.region
+        self.catalogue = catalogue
+        self.topology = topology
+        dynamos = {
+            name: Dynamo(
+                peer.aws_region,
+                endpoint=settings.endpoint if name == region else settings.peer_endpoints.get(name),
+                timeout_seconds=settings.store_timeout_seconds,
+                tally=tally if name == region else None,
+            )
+            for name, peer in topology.regions.items()
+        }
+        self.dynamo = dynamo = dynamos[region]
+        limits, organisations = settings.table(keys.LIMITS), settings.table(keys.ORGANISATIONS)
+        self.directory = Directory(dynamos, organisations, region, topology)
+        self.allotments = Allotments(dynamo, limits, region)
+        self.pools = Pools(dynamo, limits, region)
+        self.ledger = Ledger(dynamo, settings.table(keys.LEDGER), region, topology.regions)
+        self.usage = Usage(dynamo, settings.table(keys.USAGE), region, topology.regions, clock)
+        self.minting = Minting(self.directory, self.pools, catalogue, organisations, clock)
+        self.keeper = TermsKeeper(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
+        self.supply = Supply(dynamo, self.directory, self.allotments, self.pools, self.minting, catalogue, clock)
+        self.decider = Decider(self.directory, self.allotments, self.supply, self.ledger, catalogue, clock)
+        self.organisations = Organisations(
+            self.directory, self.minting, self.keeper, catalogue, organisations, clock
+        )
+        self.grants = Grants(self.directory, self.keeper, catalogue, organisations, clock)
+        self.balances = Balances(dynamo, self.directory, self.pools, self.usage, catalogue, limits, clock)
+        self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
+
+    def ping(self) -> dict[str, bool]:
+        """Ask every table for an item; False for one that does not answer in time."""
+        tables = (keys.LIMITS, keys.ORGANISATIONS, keys.LEDGER, keys.USAGE)
+        with ThreadPoolExecutor(len(tables)) as pool:
+            return dict(zip(tables, pool.map(self._answers, tables), strict=True))
+
+    def _answers(self, table: str) -> bool:
+        try:
+            self.dynamo.get(self.settings.table(table), *keys.heartbeat(self.region), consistent=False)
+        except (UnavailableError, DynamoError):
+            return False
+        return True
+
+
+@cache
+def open_store() -> Store:
+    """Open the store of the region this process runs in, once per process."""
+    return Store(Settings.from_environment(), load_catalogue(), load_topology())

@@ -1,0 +1,35 @@
+"""Engines for the tests of the store, one of each per test process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import engines
+from tests.support.engines import Engine
+from tests.support.world import World
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _credentials() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "111111111111")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        yield
+
+
+@pytest.fixture(scope="session", params=["ministack", "dynoxide"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A running engine with the tables of every region."""
+    if request.param == "dynoxide" and engines.dynoxide_binary() is None:
+        pytest.skip(engines.DYNOXIDE_HINT)
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    running = engines.start(request.param, folder)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def world(engine: Engine) -> World:
+    """A Cutlass with an organisation of its own."""
+    return World(engine)

@@ -1,0 +1,138 @@
+"""A whole Cutlass without its processes: a store per region, and what runs between them run by hand.
+
+The test decides when the stream's consumers run and when what one region wrote arrives in another; time
+stands still unless the test moves it.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from botocore.credentials import Credentials
+
+from cutlass.contracts import load_catalogue, load_tables, load_topology
+from cutlass.domain import invariants
+from cutlass.domain.decisions import Decision, DecisionRequest
+from cutlass.domain.ids import new_request_id
+from cutlass.domain.periods import to_millis
+from cutlass.domain.plans import Catalogue
+from cutlass.functions.terms import apply_item
+from cutlass.platform.streams import Record, StreamReader
+from cutlass.storage import Store, keys
+from cutlass.storage.codec import decode_item
+from cutlass.storage.dynamo import Tally
+from cutlass.storage.items import allotment_from_item, pool_from_item
+from cutlass.storage.settings import Settings
+from tests.support.engines import Engine
+
+CREDENTIALS = Credentials("111111111111", "local")
+_NAMES = itertools.count(1)
+
+
+class World:
+    """The regions of one engine, as of a time the test sets."""
+
+    def __init__(self, engine: Engine, *, catalogue: Catalogue | None = None) -> None:
+        self.engine = engine
+        self.now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+        self.topology = load_topology()
+        self.catalogue = catalogue or load_catalogue()
+        self.tally = {region: Tally() for region in self.topology.regions}
+        self.stores = {region: self.store(region) for region in self.topology.regions}
+        self.org = f"org{next(_NAMES)}"
+        self._readers: dict[tuple[str, str, str], StreamReader] = {}
+
+    def store(self, region: str) -> Store:
+        """A store of its own, as another execution environment of a function would have."""
+        settings = Settings("dev", region, self.engine.endpoints[region], dict(self.engine.endpoints), 10.0)
+        return Store(
+            settings, self.catalogue, self.topology, clock=lambda: self.now, tally=self.tally[region]
+        )
+
+    def pass_time(self, **parts: float) -> None:
+        self.now += timedelta(**parts)
+
+    def found(self, *, plan: str = "basic", home: str = "london", user: str = "ann", **limits: int) -> None:
+        """Make the world's organisation and a user of it, and let every region know them."""
+        store = self.stores[home]
+        store.organisations.put(self.org, plan=plan, home_region=home)
+        store.organisations.put_user(self.org, user, limits=limits)
+        self.replicate()
+
+    def check(self, region: str = "london", user: str = "ann", **request: object) -> Decision:
+        question = DecisionRequest(self.org, user, **request)  # type: ignore[arg-type]
+        return self.stores[region].decider.decide(question)
+
+    def records(self, region: str, table: str, reader: str) -> list[Record]:
+        """What a table's stream has grown by since `reader` last looked."""
+        identity = region, table, reader
+        if identity not in self._readers:
+            name = load_tables()[table].resource("dev")
+            self._readers[identity] = StreamReader(self.engine.wire(region), name, None)
+        found: list[Record] = []
+        while records := self._readers[identity].read(1000):
+            found += records
+        return found
+
+    def meter(self, region: str = "london") -> list[Record]:
+        """Run the consumer of the limits table over all that is new; returns the records it saw."""
+        records = self.records(region, "usage-credits", "meter")
+        self.stores[region].meter.record(records)
+        return records
+
+    def replicate(self) -> None:
+        """Carry what each region wrote to all others, and the changed terms into their items."""
+        for source in self.topology.regions:
+            for table in load_tables():
+                for record in self.records(source, table, "replicator"):
+                    self._copy(source, table, record)
+        for region in self.topology.regions:
+            for record in self.records(region, "organisations", "terms"):
+                if image := record["dynamodb"].get("NewImage"):
+                    apply_item(self.stores[region], decode_item(image))
+
+    def _copy(self, source: str, table: str, record: Record) -> None:
+        image = record["dynamodb"].get("NewImage")
+        owner = record["dynamodb"]["Keys"]["pk"]["S"].partition("#")[0]
+        for target in self.topology.regions:
+            if owner == source != target and image:
+                name = load_tables()[table].resource("dev")
+                self.engine.wire(target).call("dynamodb", "PutItem", {"TableName": name, "Item": image})
+
+    @contextmanager
+    def counting(self, region: str = "london") -> Iterator[Tally]:
+        """Count the requests to one region's DynamoDB inside the block."""
+        counted = self.tally[region]
+        counted.requests.clear()
+        counted.write_units = counted.read_units = 0.0
+        yield counted
+
+    def audit(self, meter: str = "requests") -> list[str]:
+        """What is wrong with the organisation's items, over all regions; nothing, if all is well."""
+        problems: list[str] = []
+        pools_of: dict[str, dict[str, object]] = {}
+        for region, store in self.stores.items():
+            pools = store.pools.of(self.org, meter)
+            held = []
+            scan = self.engine.wire(region).call(
+                "dynamodb", "Scan", {"TableName": store.allotments.table, "ConsistentRead": True}
+            )
+            for item in map(decode_item, scan["Items"]):
+                key = keys.parse_allotment(item["pk"], item["sk"])
+                if key and key[0] == region and key[1] == self.org and key[3] == meter:
+                    held.append(allotment_from_item(item))
+                elif item["pk"].startswith(f"{region}#{self.org}#{meter}#pools#"):
+                    pools.append(pool_from_item(item))
+            problems += [f"{region}: {line}" for line in invariants.check_region(pools, held)]
+            pools_of[region] = {pool.grant_id: pool for pool in pools}
+        organisation = self.stores["london"].directory.get(self.org)
+        home = organisation.home_region
+        for grant, _ in self.stores[home].directory.grants(organisation, meter):
+            of_grant = {r: pools[grant.grant_id] for r, pools in pools_of.items() if grant.grant_id in pools}
+            problems += invariants.check_grant(grant, of_grant)  # type: ignore[arg-type]
+        return problems
+
+    def request_id(self, *, ahead_ms: int = 0) -> str:
+        """A time-ordered request id of the world's time."""
+        return new_request_id(to_millis(self.now) + ahead_ms)
