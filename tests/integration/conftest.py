@@ -1,13 +1,16 @@
 """Engines for the tests of the store, one of each per test process."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import engines
 from tests.support.engines import Engine
 from tests.support.world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True, scope="session")

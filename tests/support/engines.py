@@ -6,13 +6,15 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import urllib3
+
 from cutlass.contracts import load_tables, load_topology
 from cutlass.platform.provision import ensure_table
+from cutlass.platform.streams import StreamReader
 from cutlass.platform.wire import Wire
 
 DYNOXIDE_HINT = "dynoxide is not installed: npm install --prefix build/engines @dynoxide/linux-x64@1.2.1"
@@ -40,6 +42,7 @@ class Engine:
     name: str
     endpoints: Mapping[str, str]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    readers: dict[tuple[str, str, str], StreamReader] = field(default_factory=dict)
 
     def stop(self) -> None:
         for process in self.processes:
@@ -97,10 +100,8 @@ def _await(endpoint: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(endpoint, timeout=1).close()
-        except urllib.error.HTTPError:
-            return
-        except OSError:
+            urllib3.request("GET", endpoint, timeout=1, retries=False)
+        except urllib3.exceptions.HTTPError:
             time.sleep(0.02)  # nothing tells when another process listens
         else:
             return

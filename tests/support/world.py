@@ -41,13 +41,17 @@ class World:
         self.tally = {region: Tally() for region in self.topology.regions}
         self.stores = {region: self.store(region) for region in self.topology.regions}
         self.org = f"org{next(_NAMES)}"
-        self._readers: dict[tuple[str, str, str], StreamReader] = {}
 
     def store(self, region: str) -> Store:
         """A store of its own, as another execution environment of a function would have."""
         settings = Settings("dev", region, self.engine.endpoints[region], dict(self.engine.endpoints), 10.0)
         return Store(
-            settings, self.catalogue, self.topology, clock=lambda: self.now, tally=self.tally[region]
+            settings,
+            self.catalogue,
+            self.topology,
+            clock=lambda: self.now,
+            monotonic=lambda: self.now.timestamp(),  # noqa: PLW0108 - `now` moves
+            tally=self.tally[region],
         )
 
     def pass_time(self, **parts: float) -> None:
@@ -65,14 +69,18 @@ class World:
         return self.stores[region].decider.decide(question)
 
     def records(self, region: str, table: str, reader: str) -> list[Record]:
-        """What a table's stream has grown by since `reader` last looked."""
+        """What a table's stream has grown by, of this world's organisation, since `reader` last looked.
+
+        The readers are the engine's: what earlier worlds wrote is passed over once.
+        """
+        readers = self.engine.readers
         identity = region, table, reader
-        if identity not in self._readers:
+        if identity not in readers:
             name = load_tables()[table].resource("dev")
-            self._readers[identity] = StreamReader(self.engine.wire(region), name, None)
+            readers[identity] = StreamReader(self.engine.wire(region), name, None)
         found: list[Record] = []
-        while records := self._readers[identity].read(1000):
-            found += records
+        while records := readers[identity].read(1000):
+            found += [r for r in records if r["dynamodb"]["Keys"]["pk"]["S"].split("#")[1] == self.org]
         return found
 
     def meter(self, region: str = "london") -> list[Record]:

@@ -61,6 +61,12 @@ def _time(value: object) -> datetime:
     return parse_time(value)
 
 
+def _given(value: object) -> object:
+    if value is None:
+        raise ValueError("must not be null; leave it out instead")
+    return value
+
+
 def _page_size(value: object) -> int:
     if not isinstance(value, str) or not re.fullmatch("[1-9][0-9]{0,2}", value) or int(value) > MAX_PAGE:
         raise ValueError(f"must be a whole number from 1 to {MAX_PAGE}")
@@ -96,7 +102,7 @@ class OrganisationBody(_Strict):
     """What an organisation is to be."""
 
     plan: PlanName
-    home_region: RegionName | None = None
+    home_region: Annotated[RegionName | None, BeforeValidator(_given)] = None
     period: PeriodBody = PeriodBody()
     status: Literal["active", "suspended"] = "active"
 

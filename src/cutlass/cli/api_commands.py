@@ -9,11 +9,14 @@ from cutlass.cli.output import print_json, print_line, print_table, shown
 
 REFUSED_EXIT_CODE = 3
 
+_TOO_WIDE = ("id", "org_id", "plan", "feature", "request_id")  # of ledger entries on a terminal; JSON has them
+
 organisations = typer.Typer(no_args_is_help=True, help="Create, change and show organisations.")
 users = typer.Typer(no_args_is_help=True, help="Create, change and show users.")
 
 
 def check(
+    *,
     org: Org,
     user: Annotated[str, typer.Option("--user", help="The user's id.")],
     feature: Annotated[str | None, typer.Option("--feature", help="What the user does.")] = None,
@@ -22,9 +25,7 @@ def check(
     request_id: Annotated[
         str | None, typer.Option("--request-id", help="Makes a repetition safe: it is charged once.")
     ] = None,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 3 when refused, for scripts.")
-    ] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="End with 3 when refused, for scripts.")] = False,
     as_json: Json = False,
 ) -> None:
     """Ask whether a user may do something now, and charge it."""
@@ -39,13 +40,18 @@ def check(
         answer = "allowed" if decision["allowed"] else f"refused: {decision['reason']}"
         again = " (answered before, charged once)" if decision["replayed"] else ""
         meter = decision["meter"] or "units"
-        rest = "" if left is None else f", {shown(left)} {meter} left to the user until {shown(decision['resets_at'])}"
+        rest = (
+            ""
+            if left is None
+            else f", {shown(left)} {meter} left to the user until {shown(decision['resets_at'])}"
+        )
         print_line(f"{answer}{again}: {shown(decision['units'])} {meter} in {decision['region']}{rest}")
     if exit_code and not decision["allowed"]:
         raise typer.Exit(REFUSED_EXIT_CODE)
 
 
 def grant(
+    *,
     org: Org,
     meter: Annotated[str, typer.Option("--meter", help="The meter the units are of.")],
     amount: Annotated[int, typer.Option("--amount", min=1, help="How many units.")],
@@ -82,6 +88,7 @@ def grant(
 
 
 def balance(
+    *,
     org: Org,
     user: Annotated[str | None, typer.Option("--user", help="This user's balance.")] = None,
     region: Region = None,
@@ -102,6 +109,7 @@ def balance(
 
 
 def usage(
+    *,
     org: Org,
     group_by: Annotated[str | None, typer.Option("--group-by", help="user, feature, region, day or hour.")] = None,
     meter: Annotated[str | None, typer.Option("--meter", help="Only this meter.")] = None,
@@ -118,6 +126,7 @@ def usage(
 
 
 def ledger(
+    *,
     org: Org,
     user: Annotated[str | None, typer.Option("--user", help="Only this user's entries.")] = None,
     start: Start = None,
@@ -129,11 +138,12 @@ def ledger(
 ) -> None:
     """Show an organisation's ledger."""
     query = given(user_id=user, to=end, limit=limit, cursor=cursor, **{"from": start})
-    _page(region, ["orgs", org, "ledger"], query, f"ledger of {org}", as_json=as_json)
+    _page(region, ["orgs", org, "ledger"], query, f"ledger of {org}", as_json=as_json, hidden=_TOO_WIDE)
 
 
 @organisations.command("put")
 def put_organisation(
+    *,
     org: Annotated[str, typer.Argument(help="The organisation's id.")],
     plan: Annotated[str, typer.Option("--plan", help="Its plan.")],
     home: Annotated[str | None, typer.Option("--home", help="Its home region.")] = None,
@@ -151,7 +161,10 @@ def put_organisation(
 
 @organisations.command("show")
 def show_organisation(
-    org: Annotated[str, typer.Argument(help="The organisation's id.")], region: Region = None, as_json: Json = False
+    *,
+    org: Annotated[str, typer.Argument(help="The organisation's id.")],
+    region: Region = None,
+    as_json: Json = False,
 ) -> None:
     """Show an organisation."""
     _show(region, ["orgs", org], as_json=as_json)
@@ -159,6 +172,7 @@ def show_organisation(
 
 @users.command("put")
 def put_user(
+    *,
     org: Annotated[str, typer.Argument(help="The organisation's id.")],
     user: Annotated[str, typer.Argument(help="The user's id.")],
     limits: Annotated[
@@ -175,6 +189,7 @@ def put_user(
 
 @users.command("show")
 def show_user(
+    *,
     org: Annotated[str, typer.Argument(help="The organisation's id.")],
     user: Annotated[str, typer.Argument(help="The user's id.")],
     region: Region = None,
@@ -211,7 +226,15 @@ def _show(region: str | None, path: list[str], *, as_json: bool) -> None:
         print_table("", ["what", "value"], [[name, value] for name, value in answer.items()])
 
 
-def _page(region: str | None, path: list[str], query: dict[str, Any], title: str, *, as_json: bool) -> None:
+def _page(
+    region: str | None,
+    path: list[str],
+    query: dict[str, Any],
+    title: str,
+    *,
+    as_json: bool,
+    hidden: tuple[str, ...] = (),
+) -> None:
     from cutlass.cli.session import Session  # noqa: PLC0415
 
     page = Session(region).call("GET", *path, query=query)
@@ -222,7 +245,9 @@ def _page(region: str | None, path: list[str], query: dict[str, Any], title: str
     if not items:
         print_line(f"{title}: nothing in this span")
         return
-    columns = [name for name in items[0] if any(item.get(name) is not None for item in items)]
+    columns = [
+        name for name in items[0] if name not in hidden and any(item.get(name) is not None for item in items)
+    ]
     print_table(title, columns, [[item.get(name) for name in columns] for item in items])
     if page["next"]:
         print_line(f"more with --cursor {page['next']}")

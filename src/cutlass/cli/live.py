@@ -27,7 +27,7 @@ def quick_start(state: dict[str, Any]) -> str:
         f"Cutlass is ready.\n{urls}\n  AWS      {state['aws_endpoint']}\n\n"
         f"  API_URL={state['regions'][first]['url']}\n"
         f"  JWT_TOKEN=$({sys.argv[0]} token --region {first} --service)\n"
-        "  curl -X POST $API_URL/usage-check -H \"Authorization: Bearer $JWT_TOKEN\" \\\n"
+        '  curl -X POST $API_URL/usage-check -H "Authorization: Bearer $JWT_TOKEN" \\\n'
         f"    -H \"Content-Type: application/json\" -d '{body}'\n"
     )
 

@@ -49,8 +49,12 @@ def _version(*, wanted: bool) -> None:
 
 @app.callback()
 def options(
+    *,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda value: _version(wanted=value))
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=lambda value: _version(wanted=value)
+        ),
     ] = False,
 ) -> None:
     """Usage limits, prepaid credits and reports that hold exactly across AWS regions."""

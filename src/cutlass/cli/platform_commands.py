@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def up(
-    detach: Annotated[bool, typer.Option("--detach", help="Run in the background; return once it is ready.")] = False,
+    *,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run in the background; return once it is ready.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget all state and start over.")] = False,
     port: Annotated[
         int | None, typer.Option("--port", min=1, max=65_000, help="The first port; free ones if left out.")
@@ -74,7 +77,7 @@ def _announce(running: "Running", *, as_json: bool) -> None:
     print_line(quick_start(running.state))
 
 
-def down(as_json: Json = False) -> None:
+def down(*, as_json: Json = False) -> None:
     """Stop the platform and wait until its state is on disk."""
     from cutlass.platform.home import Home  # noqa: PLC0415
     from cutlass.platform.launch import stop  # noqa: PLC0415
@@ -86,7 +89,7 @@ def down(as_json: Json = False) -> None:
         print_line("stopped; the state is kept" if stopped else "the platform was not running")
 
 
-def status(as_json: Json = False) -> None:
+def status(*, as_json: Json = False) -> None:
     """Show what runs, and how far replication is behind."""
     from cutlass.cli.live import status_view  # noqa: PLC0415
     from cutlass.platform.home import Home  # noqa: PLC0415
@@ -103,8 +106,11 @@ def status(as_json: Json = False) -> None:
 
 
 def token(
+    *,
     region: Region = None,
-    service: Annotated[bool, typer.Option("--service", help="For a customer's backend, with every scope.")] = False,
+    service: Annotated[
+        bool, typer.Option("--service", help="For a customer's backend, with every scope.")
+    ] = False,
     org: Annotated[str | None, typer.Option("--org", help="For a member of this organisation.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="The member.")] = None,
     role: Annotated[str, typer.Option("--role", help="member or admin.")] = "member",
@@ -134,6 +140,7 @@ def token(
 
 
 def partition(
+    *,
     state: Annotated[str, typer.Argument(help="on cuts the network between the regions, off heals it.")],
     as_json: Json = False,
 ) -> None:
@@ -149,10 +156,13 @@ def partition(
     if as_json:
         print_json({"partitioned": network["partitioned"]})
     else:
-        print_line("the regions are cut off from each other" if network["partitioned"] else "the regions are connected")
+        print_line(
+            "the regions are cut off from each other" if network["partitioned"] else "the regions are connected"
+        )
 
 
 def network(
+    *,
     delay_ms: Annotated[int | None, typer.Option("--delay", min=0, help="How late copies arrive, in ms.")] = None,
     rtt_ms: Annotated[int | None, typer.Option("--rtt", min=0, help="Round trip of a direct call, in ms.")] = None,
     as_json: Json = False,
@@ -177,7 +187,7 @@ def network(
     )
 
 
-def openapi(as_json: Json = False) -> None:
+def openapi(*, as_json: Json = False) -> None:
     """Print the interface's contract."""
     from cutlass.contracts import contracts_folder, load_openapi  # noqa: PLC0415
 

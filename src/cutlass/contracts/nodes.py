@@ -103,7 +103,9 @@ class Node:
         return 1 if self._node is None else self._node.start_mark.line + 1
 
     def problem(self, message: str, *, line: int | None = None, key: str | None = None) -> None:
-        """Note that this value, or the `key` in it, is wrong."""
+        """Note that this value, or the `key` in it, is wrong; what is missing was noted before."""
+        if self._node is None:
+            return
         path = self.path if key is None else _join(self.path, key)
         where = f"{path}: " if path else ""
         text = f"{self._document.file}:{line or self.line}: {where}{message}"
@@ -123,7 +125,7 @@ class Node:
                 self.problem(f"unknown key; known here: {', '.join(sorted(known))}", line=line, key=name)
         for name in required:
             if name not in found:
-                if self._node is not None:
+                if isinstance(self._node, yaml.MappingNode):
                     self.problem("missing", key=name)
                 found[name] = Node(self._document, None, _join(self.path, name))
         return found

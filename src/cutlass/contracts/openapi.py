@@ -84,7 +84,7 @@ def check_names() -> None:
             continue
         place, written = _written(schema)
         names = known[schema[NAMES_KEY]]
-        if list(written) != list(names):
+        if [name for name in written if name is not None] != names:
             node.problem(f"must be {', '.join(names)}, as in {schema[NAMES_KEY]}", key=place)
     document.finish()
 
@@ -192,6 +192,6 @@ def _fill_names(value: Any, known: Mapping[str, list[str]]) -> None:
         shape: Any = next(iter(value["properties"].values()), {})
         value["properties"] = {name: value["properties"].get(name, shape) for name in names}
     elif names:
-        value["enum"] = list(names)
+        value["enum"] = [*names, None] if value.get("nullable") else list(names)
     for item in value.values():
         _fill_names(item, known)

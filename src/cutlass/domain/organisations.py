@@ -27,7 +27,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A customer. `rev` rises with every change; `terms` are the ones in force and at most one to come."""
+    """A customer. `rev` rises with every change; `terms` are those that were and are in force, and at most one to come."""
 
     org_id: str
     home_region: str
@@ -51,7 +51,9 @@ class Organisation:
         """
         terms = self.terms_at(moment)
         natural = period_at(catalogue.plans[terms.plan].period, terms.rule, moment)
-        return replace(natural, start=max(natural.start, terms.since)) if natural.start < terms.since else natural
+        if natural.start < terms.since <= moment:
+            return replace(natural, start=terms.since)
+        return natural
 
 
 def found(org_id: str, home: str, plan: Plan, rule: PeriodRule, status: Status, *, now: datetime) -> Organisation:
@@ -78,10 +80,11 @@ def change(
     old, new = catalogue.plans[current.plan], catalogue.plans[plan]
     at_once = new.rank >= old.rank and new.period is old.period
     in_force = replace(current, plan=plan) if at_once else current
-    terms: tuple[Terms, ...] = (in_force,)
+    # The terms before stay, so that periods before are found again: users may still hold units in them.
+    terms = (*(past for past in organisation.terms if past.since < current.since), in_force)
     if in_force.plan != plan or in_force.rule != rule:
         end = organisation.period_at(catalogue, now).end
-        terms = (in_force, Terms(end, plan, rule))
+        terms = (*terms, Terms(end, plan, rule))
     changed = replace(organisation, terms=terms, status=status)
     return organisation if changed == organisation else replace(changed, rev=organisation.rev + 1)
 

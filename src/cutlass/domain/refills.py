@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cutlass.domain.allotments import Allotment, Chunk, earliest, unspent
+from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.pools import Pool
 
 HORIZON_MS = 10_000
@@ -39,17 +40,18 @@ def wanted(allotment: Allotment, now_ms: int) -> int:
 
 
 def plan_refill(
-    allotment: Allotment, pools: Iterable[Pool], units: int, now_ms: int
+    allotment: Allotment, pools: Iterable[Pool], units: int, now_ms: int, *, headroom: int = MAX_UNITS
 ) -> tuple[Draw, ...] | Shortage:
     """Choose what an allotment draws so that `units` become available, in order of priority and expiry.
 
     Beyond the need, a pool gives what is `wanted` only while every allotment born from it could take as much
     twice: near its end a pool hands out exactly what is asked, so that nothing idles where it is not used.
-    Pools of the user's own grants come on top of the user's limit; all others count against it.
+    Pools of the user's own grants come on top of the user's limit; all others count against it, and against
+    `headroom`, what is known to be left of a limit that was lowered.
     """
     need = units - allotment.available
     ahead = wanted(allotment, now_ms)
-    limit = allotment.unbacked
+    limit = min(allotment.unbacked, headroom)
     draws: list[Draw] = []
     org_left = False
     for pool in sorted(pools, key=lambda p: p.order):

@@ -49,7 +49,9 @@ def follow_parent() -> None:
 def log_to_stdout() -> None:
     """Send log lines to the process's own log file, which the supervisor made its output."""
     logging.basicConfig(
-        stream=sys.stdout, level=os.environ.get("LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(message)s"
+        stream=sys.stdout,
+        level=os.environ.get("LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(message)s",
     )
     logging.getLogger("botocore").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)

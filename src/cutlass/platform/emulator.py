@@ -6,6 +6,8 @@ Gaps of ministack that are closed here, and nowhere else:
 - it looks for containers to remove when there is a Docker socket: it is shown none;
 - it forgets the records of DynamoDB streams when it stops, while DynamoDB keeps them for a day: they are
   saved and loaded with the tables, so what a consumer has not seen yet survives `cutlass down`;
+- it keeps every record for a day in memory, with both images: `POST /_cutlass/trim` forgets those that all
+  readers have passed, else ten thousand decisions would fill a gigabyte;
 - its streams can only be polled: `GET /_cutlass/changes` answers as soon as a stream has grown, so consumers
   need not ask ten times a second;
 - it logs a failure to save its state and ends with 0: here the exit code is 1.
@@ -25,6 +27,7 @@ from urllib.parse import parse_qs
 
 from cutlass.platform.child import follow_parent, inherited_socket
 from cutlass.platform.home import locked
+from cutlass.platform.local import ACCOUNT
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -84,53 +87,97 @@ def keep_streams(dynamodb: Any) -> None:
 
     def get_all() -> Any:
         return get_state() | {
-            "cutlass_stream_records": dynamodb._stream_records,  # noqa: SLF001
-            "cutlass_stream_trimmed": dynamodb._stream_trimmed,  # noqa: SLF001
+            "cutlass_stream_records": dynamodb._stream_records,
+            "cutlass_stream_trimmed": dynamodb._stream_trimmed,
         }
 
     def load_all(data: Any) -> None:
         load_state(data)
-        dynamodb._stream_records.update(data.get("cutlass_stream_records", {}))  # noqa: SLF001
-        dynamodb._stream_trimmed.update(data.get("cutlass_stream_trimmed", {}))  # noqa: SLF001
+        dynamodb._stream_records.update(data.get("cutlass_stream_records", {}))
+        dynamodb._stream_trimmed.update(data.get("cutlass_stream_trimmed", {}))
 
     dynamodb.get_state, dynamodb.load_persisted_state = get_all, load_all
 
 
 def announce_changes(dynamodb: Any, changes: Changes) -> None:
     """Make the emulator's DynamoDB tell `changes` of every stream record."""
-    emit = dynamodb._emit_stream_event  # noqa: SLF001
+    emit = dynamodb._emit_stream_event
 
     def emit_and_tell(*arguments: Any, **options: Any) -> None:
         emit(*arguments, **options)
         changes.note()
 
-    dynamodb._emit_stream_event = emit_and_tell  # noqa: SLF001
+    dynamodb._emit_stream_event = emit_and_tell
 
 
-def with_changes(app: App, changes: Changes) -> App:
-    """Return the emulator's application with `GET /_cutlass/changes?after=COUNT&timeout=SECONDS` added."""
+def trim(dynamodb: Any, *, aws_region: str, table: str, before: str) -> int:
+    """Forget the records of a stream that come before the one with this sequence number; return how many.
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/_cutlass/changes":
-            await app(scope, receive, send)
-            return
-        query = parse_qs(scope["query_string"].decode())
-        timeout = min(_LONGEST_WAIT, float(query.get("timeout", ["0"])[0]))
-        count = await changes.after(int(query.get("after", ["-1"])[0]), timeout)
-        body = json.dumps({"count": count}).encode()
+    That one stays, so that a reader still finds its place after it.
+    """
+    scope = (ACCOUNT, aws_region, table)
+    records = dynamodb._stream_records.get_scoped(*scope) or []
+    count = next(
+        (place for place, record in enumerate(records) if record["dynamodb"]["SequenceNumber"] == before), 0
+    )
+    del records[:count]
+    trimmed = dynamodb._stream_trimmed.get_scoped(*scope, 0)
+    dynamodb._stream_trimmed.set_scoped(*scope, trimmed + count)
+    return count
+
+
+class OwnRoutes:
+    """The emulator's application with routes of ours added.
+
+    `GET /_cutlass/changes?after=COUNT&timeout=SECONDS` waits for stream records,
+    `POST /_cutlass/trim?aws_region=…&table=…&before=SEQUENCE` forgets some, and `GET /_cutlass/calls` tells how
+    often each AWS operation was called, and how much CPU time it took.
+    """
+
+    def __init__(self, app: App, dynamodb: Any, changes: Changes) -> None:
+        self._app = app
+        self._dynamodb = dynamodb
+        self._changes = changes
+        self._calls: dict[str, list[float]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"].startswith("/_cutlass/"):
+            await self._answer(send, await self._own(scope))
+        else:
+            began = time.thread_time()
+            await self._app(scope, receive, send)
+            target = dict(scope["headers"]).get(b"x-amz-target", b"").decode("latin-1")
+            tally = self._calls.setdefault(target.rpartition(".")[2] or "other", [0, 0.0])
+            tally[0] += 1
+            tally[1] += time.thread_time() - began
+
+    async def _own(self, scope: Scope) -> object:
+        query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+        path = scope["path"].removeprefix("/_cutlass/")
+        if path == "changes":
+            timeout = min(_LONGEST_WAIT, float(query.get("timeout", "0")))
+            return {"count": await self._changes.after(int(query.get("after", "-1")), timeout)}
+        if path == "trim" and scope["method"] == "POST":
+            return {"trimmed": trim(self._dynamodb, **query)}
+        return {name: {"count": int(count), "cpu_seconds": cpu} for name, (count, cpu) in self._calls.items()}
+
+    @staticmethod
+    async def _answer(send: Send, value: object) -> None:
+        body = json.dumps(value).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-
-    return serve
 
 
 async def serve(descriptor: int) -> float:
     """Run ministack on the listening socket until SIGTERM; return the time at which it began to save."""
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 (after `configure`)
     from hypercorn.config import Config  # noqa: PLC0415
-    from ministack.app import app  # noqa: PLC0415
-    from ministack.services import dynamodb  # noqa: PLC0415
+    from ministack.app import app  # type: ignore[import-untyped]  # noqa: PLC0415
+    from ministack.services import dynamodb  # type: ignore[import-untyped]  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -150,7 +197,7 @@ async def serve(descriptor: int) -> float:
         await stop.wait()
         asked.append(time.time())
 
-    await hypercorn_serve(with_changes(app, changes), config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+    await hypercorn_serve(OwnRoutes(app, dynamodb, changes), config, shutdown_trigger=stopped)  # type: ignore[arg-type]
     return asked[0]
 
 

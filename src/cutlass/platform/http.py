@@ -27,7 +27,8 @@ class ApiError(PlatformError):
         detail = problem.get("detail") or problem.get("title") or "no detail"
         field = problem.get("field")
         super().__init__(
-            f"{answered}: {detail}" + (f" ({field})" if field and field not in detail else ""), hint=problem.get("hint")
+            f"{answered}: {detail}" + (f" ({field})" if field and field not in detail else ""),
+            hint=problem.get("hint"),
         )
         self.answered = answered
         self.problem = problem

@@ -42,7 +42,7 @@ def start(home: Home, *, base: int | None, fresh: bool) -> Running:
         _FRESH_VARIABLE: "1" if fresh else "",
     }
     with (home.root / "supervisor.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [sys.executable, "-m", "cutlass.platform.launch"],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -78,7 +78,9 @@ def await_ready(home: Home, process: "subprocess.Popen[bytes] | None" = None) ->
             if running.phase == "ready":
                 return running
         time.sleep(0.03)
-    raise PlatformError(f"the platform is not ready after {_START_SECONDS:.0f} s", hint=f"see the logs in {home.logs}")
+    raise PlatformError(
+        f"the platform is not ready after {_START_SECONDS:.0f} s", hint=f"see the logs in {home.logs}"
+    )
 
 
 def stop(home: Home) -> bool:

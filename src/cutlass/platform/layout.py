@@ -31,7 +31,9 @@ def socket_names(regions: Mapping[str, Region]) -> list[str]:
 
 def emulator_program(home: Home) -> Program:
     """Return the process that is AWS."""
-    return Program(EMULATOR, "cutlass.platform.emulator", {"CUTLASS_EMULATOR_FOLDER": str(home.emulator)}, [EMULATOR])
+    return Program(
+        EMULATOR, "cutlass.platform.emulator", {"CUTLASS_EMULATOR_FOLDER": str(home.emulator)}, [EMULATOR]
+    )
 
 
 def region_programs(

@@ -26,7 +26,9 @@ def open_sockets(names: Iterable[str], home: Home, *, base: int | None) -> dict[
     """
     wanted = _wanted(names, home, base)
     with ExitStack() as opened:
-        sockets = {name: opened.enter_context(_open(port, fixed=base is not None)) for name, port in wanted.items()}
+        sockets = {
+            name: opened.enter_context(_open(port, fixed=base is not None)) for name, port in wanted.items()
+        }
         opened.pop_all()
     write_json(home.ports_file, {name: port(bound) for name, bound in sockets.items()})
     return sockets

@@ -11,34 +11,37 @@ from pathlib import Path
 
 from cutlass.platform.child import LIFELINE, socket_variable
 
+_PROC = Path("/proc")
+
 
 def start_time(pid: int) -> str | None:
     """Return when a process was started, in the system's own words; None if there is none.
 
-    With its pid this tells a process from a later one that happens to have the same pid.
+    With its pid this tells a process from a later one that happens to have the same pid. One that has ended
+    and only waits for its parent to notice is none.
     """
+    if not (_PROC / "self").exists():
+        return _start_time_by_ps(pid)
     try:
-        # Field 22, counted after the command's name, which may itself hold spaces and brackets.
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        if sys.platform == "linux":
-            return None
+        # The fields after the command's name, which may itself hold spaces and brackets.
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        fields = text.rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _start_time_by_ps(pid: int) -> str | None:
     listed = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return listed.stdout.strip() or None
+    state, _, started = listed.stdout.strip().partition(" ")
+    return None if state.startswith("Z") else started.strip() or None
 
 
 def is_running(pid: int, started: str) -> bool:
     """Tell whether the very process still runs."""
-    return start_time(pid) == started and not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return False
+    return start_time(pid) == started
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ class Child:
         return False
 
 
-def spawn(program: Program, *, base: Mapping[str, str], descriptors: Mapping[str, int], lifeline: int, log: Path) -> Child:
+def spawn(
+    program: Program, *, base: Mapping[str, str], descriptors: Mapping[str, int], lifeline: int, log: Path
+) -> Child:
     """Start a program in a session of its own: Ctrl-C in the terminal reaches the supervisor only.
 
     Parameters

@@ -80,7 +80,7 @@ def ensure_table(wire: Wire, table: Table) -> None:
     else:
         return
     keys = {"pk": "HASH", "sk": "RANGE"}
-    stream = {"StreamEnabled": False}
+    stream: dict[str, Any] = {"StreamEnabled": False}
     if table.stream is not None:
         stream = {"StreamEnabled": True, "StreamViewType": table.stream.value}
     wire.call(

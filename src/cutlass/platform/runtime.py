@@ -159,7 +159,7 @@ class Runtime:
                 if invocation.future.done():
                     raise self._failed(invocation, error) from error
                 self._expire(invocation)
-            except BaseException as error:  # noqa: BLE001 (SystemExit of a handler is its failure, not our end)
+            except BaseException as error:
                 raise self._failed(invocation, error) from error
 
     async def invoke_async(self, name: str, event: Any, *, patience: float = 29.0) -> Any:
@@ -240,7 +240,7 @@ def _import(target: str) -> Handler | FunctionError:
     module, _, name = target.rpartition(".")
     try:
         handler: Handler = getattr(importlib.import_module(module), name)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (as in Lambda, a broken function breaks no other)
         _log.exception("cannot load %s", target)
         return FunctionError(f"cannot load {target}: {type(error).__name__}: {error}")
     return handler

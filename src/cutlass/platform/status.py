@@ -17,7 +17,8 @@ def gather(state: dict[str, Any]) -> dict[str, Any]:
         What `Supervisor.state` or `Running.state` gives.
     """
     regions = {
-        name: region | {"counts": _ask(f"{region['url']}/_cutlass/counts")} for name, region in state["regions"].items()
+        name: region | {"counts": _ask(f"{region['url']}/_cutlass/counts")}
+        for name, region in state["regions"].items()
     }
     return state | {"regions": regions, "replication": _ask(f"{state['control']}/state")}
 

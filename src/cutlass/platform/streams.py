@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 from cutlass.platform.errors import AwsError, EmulatorUnreachableError
@@ -38,7 +37,6 @@ class StreamReader:
         self._after = after
         self._iterator: str | None = None
         self._arn = ""
-        self._shards: Iterator[str] = iter(())
         self.shard = ""
 
     @property
@@ -136,7 +134,7 @@ class Growth:
     def _follow(self) -> None:
         while not self._stop.is_set():
             try:
-                answer = self._wire.get(f"/_cutlass/changes?after={self._records}&timeout=20", timeout=25)
+                answer = self._wire.own(f"/_cutlass/changes?after={self._records}&timeout=20", timeout=25)
             except (AwsError, EmulatorUnreachableError):
                 self._stop.wait(0.1)
                 continue

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -19,6 +19,7 @@ from cutlass.platform.processes import Child, Program, is_running, spawn, start_
 from cutlass.platform.provision import issuers, provision
 from cutlass.platform.running import DEMO, address
 from cutlass.platform.tokens import new_service_token
+from cutlass.platform.trimming import Trimmer
 from cutlass.platform.wire import Wire
 
 _EMULATOR_SECONDS = 20.0
@@ -27,6 +28,7 @@ _GATEWAY_STOP_SECONDS = 15.0
 _CONSUMER_STOP_SECONDS = 20.0
 _SAVE_SECONDS = 120.0
 _STEADY_SECONDS = 5.0
+_TRIM_SECONDS = 2.0
 _CRASHES_AT_START = 3
 _log = logging.getLogger(__name__)
 
@@ -54,7 +56,12 @@ class Supervisor:
     """
 
     def __init__(
-        self, home: Home, *, base: int | None = None, fresh: bool = False, report: Callable[[str], None] | None = None
+        self,
+        home: Home,
+        *,
+        base: int | None = None,
+        fresh: bool = False,
+        report: Callable[[str], None] | None = None,
     ) -> None:
         self._home = home
         self._base = base
@@ -68,6 +75,8 @@ class Supervisor:
         self._phase = "starting"
         self._stop_asked = False
         self._regions = load_topology().regions
+        self._trimmer: Trimmer | None = None
+        self._trim_at = 0.0
 
     def run(self, tick: Callable[["Supervisor"], None] | None = None) -> None:
         """Start, stay until `ask_to_stop`, stop. `tick` is called several times a second once it is ready.
@@ -81,6 +90,7 @@ class Supervisor:
             self._start()
             while not self._stop_asked:
                 self._mind()
+                self._trim()
                 if tick is not None:
                     tick(self)
                 time.sleep(0.1)
@@ -144,6 +154,7 @@ class Supervisor:
         self._await_gateways()
         self._report("loading the demo organisation")
         self._load_demo(endpoint)
+        self._trimmer = Trimmer(endpoint, self._home.checkpoints)
         self._phase = "ready"
         self._write()
 
@@ -195,7 +206,7 @@ class Supervisor:
         deadline = time.monotonic() + _EMULATOR_SECONDS
         while True:
             try:
-                wire.get("/_cutlass/changes", timeout=1)
+                wire.own("/_cutlass/changes", timeout=1)
             except (AwsError, EmulatorUnreachableError):
                 if self._children[EMULATOR].has_ended() or time.monotonic() > deadline:
                     raise PlatformError(*self._blame(EMULATOR, "did not start")) from None
@@ -250,6 +261,11 @@ class Supervisor:
                 self._spawn(child.program)
                 self._write()
 
+    def _trim(self) -> None:
+        if self._trimmer is not None and time.monotonic() >= self._trim_at:
+            self._trim_at = time.monotonic() + _TRIM_SECONDS
+            self._trimmer.trim()
+
     def _blame(self, name: str, what: str) -> tuple[str]:
         log = self._home.logs / f"{name}.log"
         with suppress(OSError):
@@ -287,7 +303,8 @@ class Supervisor:
         for child in children:
             child.ask_to_end()
         deadline = time.monotonic() + seconds
-        return all([child.end(max(0.1, deadline - time.monotonic())) and child.process.returncode == 0 for child in children])
+        in_time = [child.end(max(0.1, deadline - time.monotonic())) for child in children]
+        return all(in_time) and all(child.process.returncode == 0 for child in children)
 
     def _write(self) -> None:
         write_json(self._home.state_file, self.state())

@@ -97,9 +97,7 @@ def member_token(home: Home, endpoint: str, region: str, *, org_id: str, user_id
     attributes = [{"Name": "custom:org_id", "Value": org_id}, {"Name": "custom:role", "Value": role}]
     user = {"UserPoolId": pool["pool_id"], "Username": name}
     try:
-        wire.call(
-            "cognito", "AdminCreateUser", user | {"UserAttributes": attributes, "MessageAction": "SUPPRESS"}
-        )
+        wire.call("cognito", "AdminCreateUser", user | {"UserAttributes": attributes, "MessageAction": "SUPPRESS"})
         wire.call("cognito", "AdminSetUserPassword", user | {"Password": password, "Permanent": True})
     except AwsError as error:
         if error.aws_code != "UsernameExistsException":
@@ -129,7 +127,9 @@ def user_name(org_id: str, user_id: str) -> str:
 def _pool(home: Home, region: str) -> dict[str, Any]:
     pools = (read_json(home.secrets_file) or {}).get("pools", {})
     if region not in pools:
-        raise PlatformError(f"there is no user pool in {region!r}", hint=f"there are: {', '.join(pools) or 'none'}")
+        raise PlatformError(
+            f"there is no user pool in {region!r}", hint=f"there are: {', '.join(pools) or 'none'}"
+        )
     pool: dict[str, Any] = pools[region]
     return pool
 

@@ -7,7 +7,6 @@ CPU of a botocore client, on every poll.
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 import urllib3
 from botocore.auth import SigV4Auth
@@ -41,9 +40,7 @@ class Wire:
     def __init__(self, endpoint: str, aws_region: str, *, timeout: float = 10) -> None:
         self.endpoint = endpoint.rstrip("/")
         self.aws_region = aws_region
-        self._pool = urllib3.PoolManager(
-            maxsize=16, timeout=urllib3.Timeout(total=timeout), retries=False, headers={"Host": urlsplit(endpoint).netloc}
-        )
+        self._pool = urllib3.PoolManager(maxsize=16, timeout=urllib3.Timeout(total=timeout), retries=False)
         credentials = Credentials(ACCOUNT, "local")
         self._signers = {
             service: SigV4Auth(credentials, service, aws_region) for service, _, _ in _TARGETS.values()
@@ -74,8 +71,8 @@ class Wire:
             raise EmulatorUnreachableError(f"{operation}: no answer from {self.endpoint}: {error}") from error
         return _result(operation, answer.status, answer.data)
 
-    def get(self, path: str, *, timeout: float = 10) -> Any:
-        """Return the JSON at an address of the emulator itself.
+    def own(self, path: str, *, method: str = "GET", timeout: float = 10) -> Any:
+        """Return the JSON at an address of the emulator itself, not of an AWS API.
 
         Raises
         ------
@@ -85,7 +82,7 @@ class Wire:
             The answer was an error.
         """
         try:
-            answer = self._pool.request("GET", self.endpoint + path, timeout=urllib3.Timeout(total=timeout))
+            answer = self._pool.request(method, self.endpoint + path, timeout=urllib3.Timeout(total=timeout))
         except urllib3.exceptions.HTTPError as error:
             raise EmulatorUnreachableError(f"no answer from {self.endpoint}{path}: {error}") from error
         return _result(path, answer.status, answer.data)

@@ -1,5 +1,6 @@
 """One region's view of everything Cutlass stores: what the functions open."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ class Store:
     ----------
     clock : Callable, optional
         The time, an aware datetime; tests pass their own.
+    monotonic : Callable, optional
+        Seconds that pass, for what is remembered a moment.
     tally : Tally, optional
         Counts the requests to this region's DynamoDB.
     """
@@ -48,6 +51,7 @@ class Store:
         topology: Topology,
         *,
         clock: Callable[[], datetime] = _now,
+        monotonic: Callable[[], float] = time.monotonic,
         tally: Tally | None = None,
     ) -> None:
         if settings.region not in topology.regions:
@@ -69,14 +73,16 @@ class Store:
         }
         self.dynamo = dynamo = dynamos[region]
         limits, organisations = settings.table(keys.LIMITS), settings.table(keys.ORGANISATIONS)
-        self.directory = Directory(dynamos, organisations, region, topology)
+        self.directory = Directory(dynamos, organisations, region, topology, monotonic=monotonic)
         self.allotments = Allotments(dynamo, limits, region)
         self.pools = Pools(dynamo, limits, region)
         self.ledger = Ledger(dynamo, settings.table(keys.LEDGER), region, topology.regions)
         self.usage = Usage(dynamo, settings.table(keys.USAGE), region, topology.regions, clock)
         self.minting = Minting(self.directory, self.pools, catalogue, organisations, clock)
         self.keeper = TermsKeeper(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
-        self.supply = Supply(dynamo, self.directory, self.allotments, self.pools, self.minting, catalogue, clock)
+        self.supply = Supply(
+            dynamo, self.directory, self.allotments, self.pools, self.minting, catalogue, clock, monotonic
+        )
         self.decider = Decider(self.directory, self.allotments, self.supply, self.ledger, catalogue, clock)
         self.organisations = Organisations(
             self.directory, self.minting, self.keeper, catalogue, organisations, clock

@@ -16,7 +16,7 @@ from cutlass.domain.grants import Category, spendable
 from cutlass.domain.ids import FRESH_MS
 from cutlass.domain.organisations import Organisation, Status, User
 from cutlass.domain.periods import Period, to_millis
-from cutlass.domain.plans import AtEnd, Catalogue, Plan
+from cutlass.domain.plans import MAX_UNITS, AtEnd, Catalogue, Plan
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, Shortage, adopt, plan_refill, refill
 from cutlass.storage import keys
@@ -31,6 +31,8 @@ _DRY_SECONDS = 1.0
 """How long a shortage is believed without minting and asking around again."""
 
 _REMEMBERED = 10_000
+
+_DryKey = tuple[str, str, str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Supply:
         self._catalogue = catalogue
         self._clock = clock
         self._monotonic = monotonic
-        self._dry: dict[tuple[str, str, str], tuple[float, Reason]] = {}
+        self._dry: dict[_DryKey, tuple[float, Reason]] = {}
 
     def subject(self, org_id: str, user_id: str, feature: str) -> Subject | Reason:
         """Find who asks, as the directory has them now, or why they may not do this at all."""
@@ -108,11 +110,11 @@ class Supply:
         elif base.rev != met.rev and base.available >= units:
             self._allotments.change(key, met, base)
             return None
-        base = replace(base, total=base.used + self._used_elsewhere(subject))
-        draws = self._plan(subject, base, units)
+        base, headroom = self._with_others(subject, base)
+        draws = self._plan(subject, base, units, headroom)
         if isinstance(draws, Shortage):
             return self._refuse(subject, base, units, draws)
-        self._dry.pop(self._dry_key(subject), None)
+        self._dry.pop(self._dry_key(subject, units), None)
         self._draw(subject, met, base, draws)
         return None
 
@@ -120,24 +122,24 @@ class Supply:
         """See whether `units` would be allowed, without taking or writing anything of an allotment."""
         met = self._allotments.read(self._key(subject))
         base = self._under_terms(subject, met) if met else self._newborn(subject)
-        base = replace(base, total=base.used + self._used_elsewhere(subject))
+        base, headroom = self._with_others(subject, base)
         if base.available >= units and base.until_ms > to_millis(self._clock()):
             return base, None
-        draws = self._plan(subject, base, units)
+        draws = self._plan(subject, base, units, headroom)
         return base, self._reason(subject, base, units, draws) if isinstance(draws, Shortage) else None
 
-    def _plan(self, subject: Subject, base: Allotment, units: int) -> tuple[Draw, ...] | Shortage:
+    def _plan(self, subject: Subject, base: Allotment, units: int, headroom: int) -> tuple[Draw, ...] | Shortage:
         """Plan a refill from the pools there are; when they do not do, mint what is missing and plan again.
 
         Without a pool of the period's plan the others must not do: credits are spent after it.
         """
         now_ms = to_millis(self._clock())
         pools = self._live_pools(subject)
-        draws = plan_refill(base, pools, units, now_ms)
+        draws = plan_refill(base, pools, units, now_ms, headroom=headroom)
         opened = any(pool.category is Category.PLAN for pool in pools)
-        if (isinstance(draws, Shortage) or not opened) and not self._believed_dry(subject):
+        if (isinstance(draws, Shortage) or not opened) and not self._believed_dry(subject, units):
             self._minting.mint(subject.organisation, subject.meter, subject.user.user_id)
-            draws = plan_refill(base, self._live_pools(subject), units, now_ms)
+            draws = plan_refill(base, self._live_pools(subject), units, now_ms, headroom=headroom)
         return draws
 
     def _live_pools(self, subject: Subject, region: str | None = None) -> list[Pool]:
@@ -222,15 +224,25 @@ class Supply:
         items = self._dynamo.batch_get({table: list(wanted.values())}, consistent=False)
         return {region: allotment_of(items.get((table, *key))) for region, key in wanted.items()}
 
-    def _used_elsewhere(self, subject: Subject) -> int:
-        return sum(other.used for other in self._others(subject).values() if other)
+    def _with_others(self, subject: Subject, base: Allotment) -> tuple[Allotment, int]:
+        """Count in what was used elsewhere; returns also what the user's limit leaves beyond all of it.
+
+        Rights alone keep a limit that was never lowered. One lowered below what was given out is kept by
+        what is known to be used, here at once and elsewhere as it arrives.
+        """
+        others = [other for other in self._others(subject).values() if other]
+        base = replace(base, total=base.used + sum(other.used for other in others))
+        if subject.limit is None:
+            return base, MAX_UNITS
+        own = base.extra + sum(other.extra for other in others)
+        return base, max(0, subject.limit + own - base.total - base.available)
 
     def _refuse(self, subject: Subject, base: Allotment, units: int, shortage: Shortage) -> Reason:
-        if (reason := self._believed_dry(subject)) is None:
+        if (reason := self._believed_dry(subject, units)) is None:
             reason = self._reason(subject, base, units, shortage)
             if len(self._dry) >= _REMEMBERED:
                 self._dry.clear()
-            self._dry[self._dry_key(subject)] = (self._monotonic() + _DRY_SECONDS, reason)
+            self._dry[self._dry_key(subject, units)] = (self._monotonic() + _DRY_SECONDS, reason)
         return reason
 
     def _reason(self, subject: Subject, base: Allotment, units: int, shortage: Shortage) -> Reason:
@@ -239,6 +251,8 @@ class Supply:
         need = units - base.available
         if shortage.of_user:
             organisation, user = subject.organisation, subject.user
+            if subject.limit is not None and base.total + units > subject.limit + base.extra:
+                return Reason.USER_LIMIT_REACHED
             there = base.unbacked
             for region, other in self._others(subject).items():
                 share = user.share(subject.plan, subject.meter, region, organisation.home_region, topology)
@@ -250,13 +264,19 @@ class Supply:
         at_end = subject.plan.meters[subject.meter].at_end
         return Reason.CREDITS_EXHAUSTED if at_end is AtEnd.CREDITS else Reason.ORG_LIMIT_REACHED
 
-    def _believed_dry(self, subject: Subject) -> Reason | None:
-        until, reason = self._dry.get(self._dry_key(subject), (0.0, None))
+    def _believed_dry(self, subject: Subject, units: int) -> Reason | None:
+        until, reason = self._dry.get(self._dry_key(subject, units), (0.0, None))
         return reason if self._monotonic() < until else None
 
     @staticmethod
-    def _dry_key(subject: Subject) -> tuple[str, str, str]:
-        return subject.organisation.org_id, subject.user.user_id, subject.meter
+    def _dry_key(subject: Subject, units: int) -> _DryKey:
+        return (
+            subject.organisation.org_id,
+            subject.user.user_id,
+            subject.meter,
+            subject.period.key,
+            units,
+        )
 
     def _key(self, subject: Subject) -> keys.Key:
         return self._allotments.key(

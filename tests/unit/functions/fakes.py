@@ -10,7 +10,7 @@ from typing import Any
 from cutlass.contracts import load_catalogue, load_topology
 from cutlass.domain.decisions import Decision, DecisionRequest, Reason
 from cutlass.domain.errors import NotFoundError
-from cutlass.domain.grants import Category, Grant
+from cutlass.domain.grants import Grant
 from cutlass.domain.ledger import EntryKind, LedgerEntry
 from cutlass.domain.organisations import Organisation, Status, User, found
 from cutlass.domain.periods import PeriodRule
@@ -20,7 +20,7 @@ from cutlass.storage.grants import GrantView
 from cutlass.storage.paging import Page
 from cutlass.storage.usage import UsageRow
 
-NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+NOW = datetime(2026, 1, 22, 10, tzinfo=UTC)
 MODULES = ("usage_check", "balance", "usage", "ledger", "grants", "organisations", "users", "health")
 
 

@@ -121,7 +121,9 @@ class StreamMapping:
         try:
             answer = self._runtime.invoke(self._function.name, {"Records": list(batch.records)})
         except (FunctionError, FunctionTimeoutError) as error:
-            _log.warning("%s: %s records, failure %s: %s", self.name, len(batch.records), batch.failures + 1, error)
+            _log.warning(
+                "%s: %s records, failure %s: %s", self.name, len(batch.records), batch.failures + 1, error
+            )
             if self._failed_in_a_row == 0:
                 _log.warning("%s: first of these failures", self.name, exc_info=error.__cause__ or error)
             return 0, True

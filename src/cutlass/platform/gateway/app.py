@@ -77,18 +77,18 @@ class Gateway:
         try:
             return await self._answer(http, request_id, log)
         except FunctionTimeoutError as error:
-            _log.error("%s: %s", request_id, error.message)  # noqa: TRY400 (there is nothing to trace)
+            _log.error("%s: %s", request_id, error.message)
             problem: CutlassError | None = GatewayTimeoutError(
                 "the function did not answer in time", hint="send it again with the same request id"
             )
         except FunctionError as error:
-            _log.error("%s: %s", request_id, error.message, exc_info=error.__cause__)  # noqa: TRY400
+            _log.error("%s: %s", request_id, error.message, exc_info=error.__cause__)
             problem = None
         except CutlassError as error:
             problem = error
         except ClientDisconnect:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 (a bug of ours is a 500 to the caller, and a traceback in the log)
             _log.exception("%s: the gateway failed", request_id)
             problem = None
         return answer(problem_response(problem, request_id=request_id))

@@ -63,9 +63,7 @@ class Callers:
         known = self._known.get(_digest(token))
         return known if known is not None and known.until > time.time() else None
 
-    async def _ask(
-        self, request: Request, token: str, resource: str, path_values: Mapping[str, str]
-    ) -> _Known:
+    async def _ask(self, request: Request, token: str, resource: str, path_values: Mapping[str, str]) -> _Known:
         event = authorizer_event(
             request, region=self._region, aws_region=self._aws_region, resource=resource, path_values=path_values
         )

@@ -127,7 +127,7 @@ def answer(result: Any) -> Answer:
     several = result.get("multiValueHeaders") or {}
     headers = [(name, value) for name, value in headers if name not in several]
     headers += [(name, str(value)) for name, values in several.items() for value in values]
-    body = result.get("body") or ""
+    body = "" if result.get("body") is None else result["body"]
     if not isinstance(body, str):
         raise FunctionError("the body of a proxy integration's result is not text")
     content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()

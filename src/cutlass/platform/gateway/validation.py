@@ -22,8 +22,7 @@ class RequestValidator:
 
     def __init__(self, route: Route, document: Mapping[str, Any]) -> None:
         self._parameters = [
-            _Parameter(_resolved(parameter, document), document)
-            for parameter in route.specification["parameters"]
+            _Parameter(_resolved(parameter, document), document) for parameter in route.specification["parameters"]
         ]
         body = _resolved(route.specification.get("requestBody", {}), document)
         content = body.get("content", {}).get(_JSON)
@@ -54,7 +53,9 @@ class RequestValidator:
         try:
             value = json.loads(body)
         except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is not UTF-8, or nested too deeply"
+            reason = (
+                error.msg if isinstance(error, json.JSONDecodeError) else "it is not UTF-8, or nested too deeply"
+            )
             raise InvalidRequestError(f"the body is not JSON: {reason}", field="body") from None
         _check(self._body, value, "")
 

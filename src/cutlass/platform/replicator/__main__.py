@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -69,10 +68,7 @@ def control(wan: Wan, links: list[Link], found: list[Pump], growth: Growth) -> S
 
     async def change(request: Request) -> JSONResponse:
         try:
-            wanted: Any = await request.json()
-            if not isinstance(wanted, dict):
-                raise InvalidRequestError("the body must be an object")
-            wan.change(wanted)
+            wan.change(await request.json())
         except (ValueError, InvalidRequestError) as error:
             return JSONResponse({"detail": str(error)}, status_code=400)
         if wan.partitioned:

@@ -177,7 +177,14 @@ class Pump:
 
 
 def _put(
-    wire: Wire, table: str, image: Image, write: Write, *, condition: str, names: dict[str, str], values: dict[str, Any]
+    wire: Wire,
+    table: str,
+    image: Image,
+    write: Write,
+    *,
+    condition: str,
+    names: dict[str, str],
+    values: dict[str, Any],
 ) -> None:
     _conditionally(
         wire,

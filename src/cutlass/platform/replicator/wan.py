@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cutlass.domain.errors import InvalidRequestError
 from cutlass.platform.home import read_json, write_json
+
+Queue = asyncio.Queue[tuple[float, bytes]]
 
 _LONGEST_MILLISECONDS = 600_000
 
@@ -42,7 +43,7 @@ class Wan:
         """Return the state as JSON."""
         return {"partitioned": self.partitioned, "delay_ms": self.delay_ms, "rtt_ms": self.rtt_ms}
 
-    def change(self, wanted: dict[str, Any]) -> None:
+    def change(self, wanted: Any) -> None:
         """Set what is named in `wanted`.
 
         Raises
@@ -50,6 +51,8 @@ class Wan:
         InvalidRequestError
             A name or a value is wrong; nothing was changed.
         """
+        if not isinstance(wanted, dict):
+            raise InvalidRequestError("what is wanted must be an object")
         for name, value in wanted.items():
             if name not in self.as_dict():
                 raise InvalidRequestError(f"{name!r} is none of: partitioned, delay_ms, rtt_ms", field=name)
@@ -90,8 +93,10 @@ class Link:
             self._writers.add(far_writer)
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._pass_on(reader, far_writer))
-                    group.create_task(self._pass_on(far_reader, writer))
+                    for source, target in ((reader, far_writer), (far_reader, writer)):
+                        under_way: Queue = asyncio.Queue()
+                        group.create_task(self._send(source, under_way))
+                        group.create_task(_receive(under_way, target))
             finally:
                 self._writers.discard(far_writer)
                 far_writer.transport.abort()
@@ -106,34 +111,23 @@ class Link:
         for writer in list(self._writers):
             writer.transport.abort()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Copy one direction; what is on its way is on its way together, as on a long line."""
-        loop = asyncio.get_running_loop()
-        under_way: deque[tuple[float, bytes]] = deque()
-        sent = asyncio.Event()
+    async def _send(self, reader: asyncio.StreamReader, under_way: Queue) -> None:
+        """Put what is read on its way; pieces are on their way together, as on a long line."""
+        while True:
+            data = await reader.read(65_536)
+            under_way.put_nowait((asyncio.get_running_loop().time() + self._wan.rtt_ms / 2000, data))
+            if not data:
+                return
 
-        async def deliver() -> None:
-            while True:
-                while under_way:
-                    due, data = under_way.popleft()
-                    await asyncio.sleep(max(0.0, due - loop.time()))
-                    if not data:
-                        with suppress(OSError):
-                            writer.write_eof()
-                        return
-                    writer.write(data)
-                    await writer.drain()
-                sent.clear()
-                await sent.wait()
 
-        delivery = asyncio.create_task(deliver())
-        try:
-            while True:
-                data = await reader.read(65_536)
-                under_way.append((loop.time() + self._wan.rtt_ms / 2000, data))
-                sent.set()
-                if not data:
-                    break
-            await delivery
-        finally:
-            delivery.cancel()
+async def _receive(under_way: Queue, writer: asyncio.StreamWriter) -> None:
+    """Write what arrives, when it arrives; the empty piece is the end."""
+    while True:
+        due, data = await under_way.get()
+        await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+        if not data:
+            with suppress(OSError):
+                writer.write_eof()
+            return
+        writer.write(data)
+        await writer.drain()

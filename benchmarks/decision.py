@@ -1,0 +1,130 @@
+"""Measures a decision: alone, through the gateway, and beside its peers, on every engine there is.
+
+Prints tables; with --json also writes every figure to a file. Progress goes to stderr. Nothing here passes
+or fails by a time.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from tests.support.engines import DYNOXIDE_HINT, dynoxide_binary
+
+from benchmarks import cost, gateway, zae
+from benchmarks.load import Sample, measure
+from benchmarks.machine import describe
+from benchmarks.report import Results, show
+from benchmarks.stage import Stage, staged
+from benchmarks.subjects import SUBJECTS, stock
+from cutlass.platform.local import base_environment
+
+ENGINES = ("ministack", "dynoxide")
+CLIENTS = (1, 16)
+RATES = (1, 20)
+"""Decisions per second of one user whose cost is counted."""
+
+ZAE_HINT = "zae-limiter is not installed: pip install zae-limiter, there or where --zae-python points"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    os.environ.update(base_environment())
+    command = shlex.join(
+        ["python", "-m", "benchmarks.decision", *(sys.argv[1:] if arguments is None else arguments)]
+    )
+    results = Results(describe(command))
+    for engine in options.engine or ENGINES:
+        if engine == "dynoxide" and dynoxide_binary() is None:
+            results.skipped.append(DYNOXIDE_HINT)
+            continue
+        _speed(results, engine, options.seconds, options.zae_python)
+        if not options.no_cost:
+            _costs(results, engine)
+    show(results, Console(width=None if sys.stdout.isatty() else 150))
+    if options.json:
+        options.json.write_text(json.dumps(results.as_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decision", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=5.0, metavar="N", help="how long each subject is measured (default 5)"
+    )
+    parser.add_argument(
+        "--engine", action="append", choices=ENGINES, help="measure on this engine only; may be repeated"
+    )
+    parser.add_argument("--no-cost", action="store_true", help="leave out what is counted in simulated time")
+    parser.add_argument(
+        "--zae-python", default=sys.executable, metavar="PYTHON", help="the Python that has zae-limiter"
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError("must be between 0 and 3600")
+    return value
+
+
+def _speed(results: Results, engine: str, seconds: float, zae_python: str) -> None:
+    with staged(engine) as stage:
+        _tell(f"{engine}: stocking allotments")
+        stock(stage)
+        for clients in CLIENTS:
+            for subject, make in SUBJECTS.items():
+                _tell(f"{engine}: {subject}, clients: {clients}")
+                results.samples.append(measure(subject, engine, make(stage, clients), seconds))
+            _zae(results, stage, clients, seconds, zae_python)
+    if engine == "ministack":  # what the local platform runs on
+        results.samples += _through_gateway(engine, seconds)
+    results.samples.sort(key=lambda sample: (ENGINES.index(sample.engine), sample.clients))
+
+
+def _zae(results: Results, stage: Stage, clients: int, seconds: float, python: str) -> None:
+    _tell(f"{stage.engine}: {zae.SUBJECT}, clients: {clients}")
+    measured = zae.measure_elsewhere(
+        python,
+        endpoint=stage.endpoint,
+        aws_region=stage.aws_region,
+        engine=stage.engine,
+        clients=clients,
+        seconds=seconds,
+    )
+    if measured is None:
+        if ZAE_HINT not in results.skipped:
+            results.skipped.append(ZAE_HINT)
+        return
+    sample, results.peer_costs[f"{zae.SUBJECT}, {stage.engine}"] = measured
+    results.samples.append(sample)
+
+
+def _through_gateway(engine: str, seconds: float) -> list[Sample]:
+    _tell(f"{engine}: starting a platform")
+    samples = []
+    with gateway.platform() as running:
+        for clients in CLIENTS:
+            _tell(f"{engine}: {gateway.SUBJECT}, clients: {clients}")
+            samples.append(measure(gateway.SUBJECT, engine, gateway.http_calls(running, clients), seconds))
+    return samples
+
+
+def _costs(results: Results, engine: str) -> None:
+    for rate in RATES:
+        _tell(f"{engine}: counting requests at {rate} decisions/s, {cost.SECONDS} s of simulated time")
+        results.costs.append(cost.count(engine, rate))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

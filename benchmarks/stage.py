@@ -1,0 +1,68 @@
+"""An engine with an organisation that has enough of everything, and the consumer beside it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import engines
+
+from cutlass.contracts import load_topology
+from cutlass.domain.organisations import Organisation
+from cutlass.platform.local import base_environment, function_environment
+from cutlass.storage import Store, open_store
+
+REGION = "london"
+ORG = "bench"
+USERS = tuple(f"user{number}" for number in range(64))
+"""Clients take the users in turn, so that a user's rate stays one that an allotment is made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running engine, known by `engine`, at `endpoint`, with `ORG` and `USERS` in it."""
+
+    engine: str
+    endpoint: str
+    aws_region: str
+    store: Store
+    organisation: Organisation
+
+
+@contextmanager
+def running_engine(name: str) -> Iterator[engines.Engine]:
+    """Run an engine with every table of every region, and end it afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cutlass-benchmark-") as folder:
+        engine = engines.start(name, Path(folder))
+        try:
+            yield engine
+        finally:
+            engine.stop()
+
+
+@contextmanager
+def staged(name: str) -> Iterator[Stage]:
+    """Run an engine, its consumer, and found the organisation."""
+    with running_engine(name) as engine:
+        endpoint = engine.endpoints[REGION]
+        aws_region = load_topology().regions[REGION].aws_region
+        settings = function_environment(
+            region=REGION, aws_region=aws_region, endpoint=endpoint, peers=engine.endpoints, issuers=()
+        )
+        os.environ.update(base_environment() | settings)
+        open_store.cache_clear()
+        store = open_store()
+        organisation, _ = store.organisations.put(ORG, plan="enterprise", home_region=REGION)
+        for user in USERS:
+            store.organisations.put_user(ORG, user, limits={})
+        consumer = subprocess.Popen([sys.executable, "-m", "benchmarks.consumer", endpoint])
+        try:
+            yield Stage(name, endpoint, aws_region, store, organisation)
+        finally:
+            consumer.terminate()
+            consumer.wait(timeout=20)
+            open_store.cache_clear()

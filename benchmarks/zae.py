@@ -1,0 +1,112 @@
+"""The peer zae-limiter (PyPI): one `acquire` of a token bucket in DynamoDB.
+
+It is measured in a process of its own, by any Python that has it: `python -m benchmarks.zae --help`. What it
+answers is a rate limit without a ledger, in one region; its table has four global indexes.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import Call, Sample, measure
+
+SUBJECT = "zae-limiter acquire"
+NOT_INSTALLED = 3
+"""The exit code where zae-limiter cannot be imported."""
+
+_PLENTY = 10**9
+_USERS = 64
+_COUNTED = 200
+
+
+def measure_elsewhere(
+    python: str, *, endpoint: str, aws_region: str, engine: str, clients: int, seconds: float
+) -> tuple[Sample, dict[str, Any]] | None:
+    """Measure it by another Python; None where that one has no zae-limiter.
+
+    Returns the sample and what one acquire asks of DynamoDB.
+    """
+    command = [python, "-m", "benchmarks.zae", "--endpoint", endpoint, "--region", aws_region]
+    command += ["--engine", engine, "--clients", str(clients), "--seconds", str(seconds)]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=False)
+    if done.returncode == NOT_INSTALLED:
+        return None
+    done.check_returncode()
+    result = json.loads(done.stdout)
+    return Sample(**result["sample"]), result["cost"]
+
+
+def main() -> None:
+    """Measure, and print the sample and the cost as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.zae", description=__doc__)
+    parser.add_argument("--endpoint", required=True, help="address of the engine")
+    parser.add_argument("--region", required=True, help="AWS's name of the region")
+    parser.add_argument("--engine", default="", help="the engine's name, for the result")
+    parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    options = parser.parse_args()
+    try:
+        import zae_limiter  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 (optional)
+    except ImportError:
+        sys.exit(NOT_INSTALLED)
+    warnings.simplefilter("ignore")
+    repository = zae_limiter.SyncRepository(
+        f"bench-{options.clients}", region=options.region, endpoint_url=options.endpoint
+    )
+    repository.create_table()
+    client = repository._get_client()  # it offers no other way to count its requests
+    client.get_waiter("table_exists").wait(TableName=repository.table_name)
+    limiter = zae_limiter.SyncRateLimiter(repository=repository)
+    limits = [zae_limiter.Limit.per_minute("requests", _PLENTY)]
+    calls = [_caller(limiter, limits, number) for number in range(options.clients)]
+    sample = measure(SUBJECT, options.engine, calls, options.seconds)
+    json.dump({"sample": sample.as_dict(), "cost": _cost(client, calls[0])}, sys.stdout)
+
+
+def _caller(limiter: Any, limits: list[Any], number: int) -> Call:
+    turn = number
+
+    def call() -> None:
+        nonlocal turn
+        turn += 1
+        entity = f"user{turn % _USERS}"
+        with limiter.acquire(entity_id=entity, resource="requests", consume={"requests": 1}, limits=limits):
+            pass
+
+    return call
+
+
+def _cost(client: Any, call: Call) -> dict[str, Any]:
+    """Count requests and write units of a steady acquire."""
+    for _ in range(_USERS):  # an entity's first one is another matter
+        call()
+    requests: Counter[str] = Counter()
+    units = 0.0
+
+    def ask(params: dict[str, Any], **_: Any) -> None:
+        params["ReturnConsumedCapacity"] = "TOTAL"
+
+    def add(parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        nonlocal units
+        requests[model.name] += 1
+        consumed = parsed.get("ConsumedCapacity") or []
+        units += sum(c["CapacityUnits"] for c in (consumed if isinstance(consumed, list) else [consumed]))
+
+    client.meta.events.register("provide-client-params.dynamodb", ask)
+    client.meta.events.register("after-call.dynamodb", add)
+    for _ in range(_COUNTED):
+        call()
+    return {
+        "requests": {name: round(count / _COUNTED, 3) for name, count in requests.items()},
+        "write_units": round(units / _COUNTED, 3),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""One platform for all end-to-end tests, started when the first of them needs it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import Platform
+
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests in one worker: two platforms would only take the machine from each other."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A running platform; see `tests.e2e.running.Platform`."""
+    running = Platform(tmp_path_factory.mktemp("home"))
+    try:
+        running.up()
+        yield running
+    finally:
+        running.client.close()
+        running.down()
+
+
+@pytest.fixture
+def own_platform(tmp_path: Path) -> Iterator[Platform]:
+    """A platform for one test that stops it or kills parts of it; it is not started yet."""
+    running = Platform(tmp_path / "home")
+    try:
+        yield running
+    finally:
+        running.client.close()
+        running.down()

@@ -1,0 +1,140 @@
+"""The stream's consumer: ledger, usage and balances agree with the answers, however often it is told."""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from cutlass.domain.decisions import Decision
+from cutlass.domain.errors import UnavailableError
+from cutlass.domain.ledger import EntryKind
+from tests.support.world import World
+
+
+def ledger(world: World, region: str = "london", **options: object) -> list:
+    start, end = world.now - timedelta(days=2), world.now + timedelta(days=1)
+    return world.stores[region].ledger.page(world.org, start, end, limit=5000, **options).items
+
+
+def usage(world: World, group_by: str) -> dict[str, tuple[int, int]]:
+    start, end = world.now - timedelta(days=2), world.now + timedelta(days=1)
+    rows = world.stores["london"].usage.page(world.org, start, end, group_by=group_by, meter="requests").items
+    return {row.group: (row.units, row.refusals) for row in rows}
+
+
+def test_every_decision_is_in_the_ledger_with_before_and_after(world: World) -> None:
+    world.found(requests=10)
+    answers = [world.check(units=2) for _ in range(5)]
+    world.meter()
+    entries = [e for e in ledger(world) if e.kind in {EntryKind.DECISION, EntryKind.REFUSAL}]
+    allowed = [e for e in entries if e.kind is EntryKind.DECISION]
+    assert sorted(e.entry_id for e in allowed) == sorted(d.decision_id for d in answers if d.allowed)
+    assert sorted((e.before, e.after, e.units) for e in allowed) == [(0, 2, 2), (2, 4, 2), (4, 6, 2), (6, 8, 2)]
+    assert [(e.reason, e.before, e.after) for e in entries if e.reason] == [("region_short", 8, 8)]
+
+
+def test_grants_and_voids_are_in_the_ledger_of_their_home(world: World) -> None:
+    world.found()
+    view, _ = world.stores["sydney"].grants.create(world.org, meter="requests", amount=100)
+    world.stores["sydney"].grants.void(world.org, view.grant.grant_id)
+    world.replicate()
+    world.replicate()
+    lines = {(e.kind, e.units) for e in ledger(world, "sydney") if e.entry_id == view.grant.grant_id}
+    assert lines == {(EntryKind.GRANT, 100), (EntryKind.VOID, 80)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_usage_counts_each_decision_once_when_batches_are_told_again(world: World, seed: int) -> None:
+    """Batches are cut anew, repeated and interrupted between any two steps, in order per allotment."""
+    rng = random.Random(seed)
+    world.found(requests=500)
+    world.stores["london"].organisations.put_user(world.org, "bob", limits={})
+    world.now = world.now.replace(hour=23, minute=59, second=40)
+    answers: list[Decision] = []
+    for _ in range(120):
+        feature = rng.choice(["default", "data.query"])
+        answers.append(world.check(user=rng.choice(["ann", "bob"]), feature=feature, units=rng.randint(1, 4)))
+        world.pass_time(milliseconds=rng.randint(1, 600))
+    records = world.records("london", "usage-credits", "meter")
+    done = 0
+    while done < len(records):
+        start = max(0, done - rng.randint(0, 30))
+        batch = records[start : done + rng.randint(1, 25)]
+        with Interruption(world, rng, seed):
+            world.stores["london"].meter.record(batch)
+            done = start + len(batch)
+    allowed = sum(d.units for d in answers if d.allowed)
+    assert sum(units for units, _ in usage(world, "user").values()) == allowed, f"seed {seed}"
+    assert sum(units for units, _ in usage(world, "hour").values()) == allowed, f"seed {seed}"
+    assert usage(world, "region") == {"london": (allowed, sum(not d.allowed for d in answers))}, f"seed {seed}"
+    assert len(usage(world, "day")) == 2
+    per_feature = {
+        f: (sum(d.units for d in answers if d.allowed and d.feature == f), 0) for f in ("default", "data.query")
+    }
+    assert {f: (units, 0) for f, (units, _) in usage(world, "feature").items()} == per_feature, f"seed {seed}"
+    entries = [e for e in ledger(world) if e.kind is EntryKind.DECISION]
+    assert {e.entry_id for e in entries} == {d.decision_id for d in answers if d.allowed}, f"seed {seed}"
+    assert len(entries) == len({e.entry_id for e in entries})
+    world.replicate()  # Sydney's pools, made when its grants arrived
+    balance = world.stores["london"].balances.organisation(world.org).meters["requests"]
+    assert balance.used == allowed
+    assert balance.remaining == 10_000 - allowed
+    assert world.audit() == []
+
+
+class Interruption:
+    """Ends a consumer before one of its writes, at random, as kill -9 would."""
+
+    def __init__(self, world: World, rng: random.Random, seed: int) -> None:
+        self.dynamo, self.rng, self.seed = world.stores["london"].dynamo, rng, seed
+
+    def __enter__(self) -> None:
+        self.call = self.dynamo.call
+        countdown = self.rng.randint(0, 14)
+
+        def call(operation: str, request: dict) -> dict:
+            nonlocal countdown
+            countdown -= 1
+            if countdown == 0:
+                raise UnavailableError("killed")
+            return self.call(operation, request)
+
+        self.dynamo.call = call
+
+    def __exit__(self, kind: type | None, *_: object) -> bool:
+        self.dynamo.call = self.call
+        return kind is UnavailableError
+
+
+def test_pages_of_the_ledger_join_without_gap_or_overlap(world: World) -> None:
+    world.found()
+    for _ in range(37):
+        world.check()
+        world.pass_time(seconds=7)
+    world.meter()
+    whole = [e.entry_id for e in ledger(world)]
+    store, after, joined = world.stores["london"], None, []
+    while True:
+        page = store.ledger.page(
+            world.org, world.now - timedelta(days=2), world.now + timedelta(days=1), limit=5, after=after
+        )
+        joined += [e.entry_id for e in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert joined == whole
+    assert len(whole) >= 37
+
+
+def test_a_balance_says_how_old_the_other_regions_figures_are(world: World) -> None:
+    world.found()
+    world.stores["sydney"].usage.beat()
+    world.check("sydney")
+    world.meter("sydney")
+    ages = world.stores["london"].balances.organisation(world.org).meters["requests"].regions
+    assert ages["sydney"].age_seconds is None or ages["sydney"].age_seconds >= 0
+    assert ages["london"].age_seconds == 0
+    world.replicate()
+    both = world.stores["london"].balances.user(world.org, "ann").meters["requests"]
+    assert both.used == 1
+    assert both.remaining == 999

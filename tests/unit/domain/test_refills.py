@@ -1,0 +1,144 @@
+"""How much an allotment draws, from which pools, and what changed terms do to it."""
+
+from dataclasses import replace
+
+import pytest
+
+from cutlass.domain.allotments import Chunk
+from cutlass.domain.invariants import check_allotment
+from cutlass.domain.pools import NEVER_MS
+from cutlass.domain.refills import (
+    HORIZON_MS,
+    MAX_CHUNK,
+    MAX_POOLS,
+    MIN_CHUNK,
+    Draw,
+    Shortage,
+    adopt,
+    plan_refill,
+    refill,
+    wanted,
+)
+from tests.unit.domain.samples import DAY_MS, NOW_MS, allotment, holding, pool
+
+
+def drawn(held: object, pools: list[object], units: int) -> list[tuple[str, int]]:
+    """What a refill draws, as grant and units; of a shortage, nothing and whose it is."""
+    plan = plan_refill(held, pools, units, NOW_MS)  # type: ignore[arg-type]
+    if isinstance(plan, Shortage):
+        return [("user" if plan.of_user else "organisation", -1)]
+    return [(draw.pool.grant_id, draw.units) for draw in plan]
+
+
+class TestWanted:
+    def test_a_newborn_wants_the_least(self) -> None:
+        assert wanted(allotment(), NOW_MS) == MIN_CHUNK
+
+    @pytest.mark.parametrize(
+        ("chunk", "elapsed", "units"),
+        [
+            (100, HORIZON_MS, 100),  # a steady rate: as much again
+            (100, HORIZON_MS // 2, 200),
+            (100, 60 * HORIZON_MS, MIN_CHUNK),
+            (100, 0, 800),  # it grows eightfold at most
+            (MAX_CHUNK, 1, MAX_CHUNK),
+            (100, -50, 800),  # a clock that went back
+        ],
+    )
+    def test_it_covers_ten_seconds_of_the_rate_within_bounds(self, chunk: int, elapsed: int, units: int) -> None:
+        assert wanted(allotment(chunk=chunk, refilled_ms=NOW_MS - elapsed), NOW_MS) == units
+
+
+class TestPlanRefill:
+    def test_the_need_and_some_ahead_while_the_pool_is_plentiful(self) -> None:
+        assert drawn(allotment(), [pool(available=1000)], 3) == [("requests:g", MIN_CHUNK)]
+        assert drawn(allotment(), [pool(available=1000)], 30) == [("requests:g", 30)]
+
+    def test_exactly_the_need_when_the_pool_is_nearly_dry(self) -> None:
+        assert drawn(allotment(), [pool(available=19)], 3) == [("requests:g", 3)]
+        assert drawn(allotment(), [pool(available=1000, members=51)], 3) == [("requests:g", 3)]
+
+    def test_what_is_available_already_is_not_drawn(self) -> None:
+        assert drawn(holding(5), [pool(available=10)], 7) == [("requests:g", 2)]
+
+    def test_pools_are_drawn_in_order_of_priority_then_expiry(self) -> None:
+        pools = [
+            pool("late", 100, expires_ms=NOW_MS + 2),
+            pool("first", 3, priority=1),
+            pool("soon", 4, expires_ms=NOW_MS + 1),
+        ]
+        assert drawn(allotment(), pools, 10) == [("first", 3), ("soon", 4), ("late", 3)]
+
+    def test_pools_not_in_force_give_nothing(self) -> None:
+        pools = [
+            pool("expired", 9, expires_ms=NOW_MS),
+            pool("future", 9, starts_ms=NOW_MS + 1),
+            pool("empty", 0, priority=1),
+        ]
+        assert drawn(allotment(), pools, 1) == [("organisation", -1)]
+
+    def test_the_users_limit_bounds_the_organisations_pools(self) -> None:
+        assert drawn(allotment(limit=5), [pool(available=1000)], 5) == [("requests:g", 5)]
+        assert drawn(allotment(limit=5), [pool(available=1000)], 6) == [("user", -1)]
+        assert drawn(allotment(limit=0), [], 1) == [("user", -1)]
+
+    def test_a_users_own_grants_come_on_top_of_the_limit(self) -> None:
+        pools = [pool("own", 4, user_id="ann", priority=60), pool("shared", 100)]
+        assert drawn(allotment(limit=5), pools, 9) == [("shared", 5), ("own", 4)]
+        assert drawn(allotment(limit=5), pools, 10) == [("user", -1)]
+
+    def test_a_shortage_of_the_organisation_is_told_from_the_users(self) -> None:
+        assert drawn(allotment(limit=50), [pool(available=4)], 5) == [("organisation", -1)]
+
+    def test_no_more_pools_than_one_transaction_takes(self) -> None:
+        pools = [pool(f"g{n:02d}", 1) for n in range(MAX_POOLS + 1)]
+        assert len(drawn(allotment(), pools, MAX_POOLS)) == MAX_POOLS
+        assert drawn(allotment(), pools, MAX_POOLS + 1) == [("organisation", -1)]
+
+
+class TestRefill:
+    def test_drawn_units_stand_behind_those_still_held(self) -> None:
+        before = allotment(("a", 5, NEVER_MS), ("b", 5, NEVER_MS), used=6, available=4)
+        one, other = pool("one", 50, expires_ms=NOW_MS + 9), pool("other", 50)
+        after = refill(before, [Draw(one, 3), Draw(other, 4)], NOW_MS)
+        assert after.held == (
+            Chunk("b", 10, NEVER_MS),
+            Chunk(one.key, 13, NOW_MS + 9),
+            Chunk(other.key, 17, NOW_MS + DAY_MS),
+        )
+        assert (after.available, after.unbacked, after.until_ms) == (11, 83, NOW_MS + 9)
+        assert (after.refills, after.seq, after.refilled_ms, after.chunk) == (1, 1, NOW_MS, 7)
+        assert check_allotment(after) == []
+
+    def test_units_of_the_users_own_grants_leave_the_limit_alone(self) -> None:
+        after = refill(allotment(limit=5), [Draw(pool("own", user_id="ann"), 7), Draw(pool("shared"), 2)], NOW_MS)
+        assert (after.available, after.unbacked, after.extra) == (9, 3, 7)
+        assert check_allotment(after) == []
+
+
+class TestAdopt:
+    def adopted(self, before: object, share: int) -> tuple[int, int, int]:
+        after = adopt(before, rev=2, plan="premium", limit=999, share=share)  # type: ignore[arg-type]
+        assert check_allotment(after) == []
+        assert (after.rev, after.plan, after.limit) == (2, "premium", 999)
+        return after.rights, after.unbacked, after.available
+
+    def test_a_higher_limit_adds_rights(self) -> None:
+        assert self.adopted(holding(10, limit=100), 150) == (150, 140, 10)
+
+    def test_a_lower_limit_ends_what_no_pool_backs_yet(self) -> None:
+        assert self.adopted(holding(10, limit=100), 60) == (60, 50, 10)
+
+    def test_what_is_backed_or_spent_stays(self) -> None:
+        spent = replace(holding(10, limit=100), used=4, available=6)
+        assert self.adopted(spent, 0) == (10, 0, 6)
+
+    def test_a_limit_lowered_and_raised_again_is_what_it_was(self) -> None:
+        before = holding(10, limit=100)
+        low = adopt(before, rev=2, plan="basic", limit=5, share=5)
+        back = adopt(low, rev=3, plan="basic", limit=100, share=100)
+        assert (back.rights, back.unbacked) == (before.rights, before.unbacked)
+
+    def test_it_is_guarded_as_a_change_and_counts_no_movement(self) -> None:
+        after = adopt(holding(10), rev=2, plan="basic", limit=100, share=100)
+        assert (after.refills, after.seq) == (1, 0)
