@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,23 +41,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=7, metavar="N", help="fresh interpreters each (default 7)")
     options = parser.parse_args(arguments)
     runs = max(1, options.runs)
-    figures = {BARE: _bare(runs)}
+    machine = describe("python -m benchmarks.cold_start")
     subjects = PEERS | {
         name: f"import {function.handler.rpartition('.')[0]}" for name, function in load_functions().items()
     }
-    for name, code in subjects.items():
-        print(name, file=sys.stderr, flush=True)
-        _run(_TIMED.format(code=code))  # so that byte code is there
-        figures[name] = statistics.median(_run(_TIMED.format(code=code)) for _ in range(runs))
-    machine = describe("python -m benchmarks.cold_start")
+    taken: dict[str, list[float]] = defaultdict(list)
+    for number in range(runs + 1):
+        print(f"run {number} of {runs}" if number else "compiling", file=sys.stderr, flush=True)
+        times = {name: _run(_TIMED.format(code=code)) for name, code in subjects.items()}
+        times[BARE] = _run(_WALL.format(started=time.time()))
+        for name, milliseconds in times.items():
+            taken[name] += [milliseconds] if number else []  # the first run leaves byte code behind
+    figures = {name: statistics.median(runs_of_one) for name, runs_of_one in taken.items()}
     _show(figures, machine, runs)
     if options.json:
         document = {"machine": machine, "import_ms": {name: round(ms, 1) for name, ms in figures.items()}}
         options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
-
-def _bare(runs: int) -> float:
-    return statistics.median(_run(_WALL.format(started=time.time())) for _ in range(runs))
 
 
 def _run(code: str) -> float:

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from rich.console import Console
 from tests.support.engines import DYNOXIDE_HINT, dynoxide_binary
 
 from benchmarks import cost, gateway, zae
-from benchmarks.load import Sample, measure
+from benchmarks.load import Round, Sample, run, summarise
 from benchmarks.machine import describe
 from benchmarks.report import Results, show
 from benchmarks.stage import Stage, staged
@@ -25,6 +26,7 @@ from cutlass.platform.local import base_environment
 
 ENGINES = ("ministack", "dynoxide")
 CLIENTS = (1, 16)
+ROUNDS = 5
 RATES = (1, 20)
 """Decisions per second of one user whose cost is counted."""
 
@@ -68,9 +70,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError("must be between 0 and 3600")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0, up to 3600")
     return value
 
 
@@ -79,31 +84,38 @@ def _speed(results: Results, engine: str, seconds: float, zae_python: str) -> No
         _tell(f"{engine}: stocking allotments")
         stock(stage)
         for clients in CLIENTS:
-            for subject, make in SUBJECTS.items():
-                _tell(f"{engine}: {subject}, clients: {clients}")
-                results.samples.append(measure(subject, engine, make(stage, clients), seconds))
-            _zae(results, stage, clients, seconds, zae_python)
+            results.samples += _beside_each_other(results, stage, clients, seconds / ROUNDS, zae_python)
     if engine == "ministack":  # what the local platform runs on
         results.samples += _through_gateway(engine, seconds)
     results.samples.sort(key=lambda sample: (ENGINES.index(sample.engine), sample.clients))
 
 
-def _zae(results: Results, stage: Stage, clients: int, seconds: float, python: str) -> None:
-    _tell(f"{stage.engine}: {zae.SUBJECT}, clients: {clients}")
-    measured = zae.measure_elsewhere(
-        python,
-        endpoint=stage.endpoint,
-        aws_region=stage.aws_region,
-        engine=stage.engine,
-        clients=clients,
-        seconds=seconds,
+def _beside_each_other(
+    results: Results, stage: Stage, clients: int, seconds: float, zae_python: str
+) -> list[Sample]:
+    """Measure all subjects in turn, several times: what else the machine does meets all of them alike."""
+    calls = {subject: make(stage, clients) for subject, make in SUBJECTS.items()}
+    rounds: dict[str, list[Round]] = defaultdict(list)
+    for number in range(1, ROUNDS + 1):
+        _tell(f"{stage.engine}: clients: {clients}, round {number} of {ROUNDS}")
+        for subject, clients_calls in calls.items():
+            rounds[subject].append(run(clients_calls, seconds))
+        if (peer := _zae_round(results, stage, clients, seconds, zae_python)) is not None:
+            rounds[zae.SUBJECT].append(peer)
+    return [summarise(subject, stage.engine, measured) for subject, measured in rounds.items()]
+
+
+def _zae_round(results: Results, stage: Stage, clients: int, seconds: float, python: str) -> Round | None:
+    if ZAE_HINT in results.skipped:
+        return None
+    measured = zae.run_elsewhere(
+        python, endpoint=stage.endpoint, aws_region=stage.aws_region, clients=clients, seconds=seconds
     )
     if measured is None:
-        if ZAE_HINT not in results.skipped:
-            results.skipped.append(ZAE_HINT)
-        return
-    sample, results.peer_costs[f"{zae.SUBJECT}, {stage.engine}"] = measured
-    results.samples.append(sample)
+        results.skipped.append(ZAE_HINT)
+        return None
+    peer, results.peer_costs[f"{zae.SUBJECT}, {stage.engine}"] = measured
+    return peer
 
 
 def _through_gateway(engine: str, seconds: float) -> list[Sample]:
@@ -112,7 +124,8 @@ def _through_gateway(engine: str, seconds: float) -> list[Sample]:
     with gateway.platform() as running:
         for clients in CLIENTS:
             _tell(f"{engine}: {gateway.SUBJECT}, clients: {clients}")
-            samples.append(measure(gateway.SUBJECT, engine, gateway.http_calls(running, clients), seconds))
+            measured = run(gateway.http_calls(running, clients), seconds)
+            samples.append(summarise(gateway.SUBJECT, engine, [measured]))
     return samples
 
 

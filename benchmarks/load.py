@@ -79,7 +79,18 @@ class _Client(threading.Thread):
                 self.latencies.append(now - before)
 
 
-def measure(subject: str, engine: str, calls: Sequence[Call], seconds: float) -> Sample:
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What clients met in one round: latencies and elapsed time in seconds, CPU seconds of this process."""
+
+    clients: int
+    latencies: list[float]
+    failures: list[str]
+    elapsed: float
+    cpu: float
+
+
+def run(calls: Sequence[Call], seconds: float) -> Round:
     """Run one client per call, all at once, for so many seconds after a warm-up."""
     barrier = threading.Barrier(len(calls) + 1)
     clients = [_Client(call, barrier, seconds) for call in calls]
@@ -91,17 +102,28 @@ def measure(subject: str, engine: str, calls: Sequence[Call], seconds: float) ->
     elapsed, cpu = time.perf_counter() - began, time.process_time() - cpu_began
     for client in clients:
         client.join()
-    latencies = sorted(latency for client in clients for latency in client.latencies)
-    failures = [failure for client in clients for failure in client.failures]
+    return Round(
+        clients=len(calls),
+        latencies=[latency for client in clients for latency in client.latencies],
+        failures=[failure for client in clients for failure in client.failures],
+        elapsed=elapsed,
+        cpu=cpu,
+    )
+
+
+def summarise(subject: str, engine: str, rounds: Sequence[Round]) -> Sample:
+    """Take the rounds of one subject together."""
+    latencies = sorted(latency for one in rounds for latency in one.latencies)
+    failures = [failure for one in rounds for failure in one.failures]
     return Sample(
         subject=subject,
         engine=engine,
-        clients=len(calls),
+        clients=rounds[0].clients,
         calls=len(latencies),
         p50_ms=round(1000 * percentile(latencies, 50), 3),
         p99_ms=round(1000 * percentile(latencies, 99), 3),
-        per_second=round(len(latencies) / elapsed, 1),
-        cpu_us=round(1e6 * cpu / max(1, len(latencies)), 1),
+        per_second=round(len(latencies) / sum(one.elapsed for one in rounds), 1),
+        cpu_us=round(1e6 * sum(one.cpu for one in rounds) / max(1, len(latencies)), 1),
         failures=len(failures),
         failure=failures[0] if failures else None,
     )

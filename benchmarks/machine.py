@@ -15,6 +15,7 @@ def describe(command: str) -> dict[str, str | int]:
         "command": command,
         "cpu": _cpu(),
         "cores": os.cpu_count() or 0,
+        "load": f"{os.getloadavg()[0]:.1f}",  # of the minute before: other work on the machine
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "boto3": version("boto3"),

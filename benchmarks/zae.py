@@ -10,10 +10,11 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import Call, Sample, measure
+from benchmarks.load import Call, Round, run
 
 SUBJECT = "zae-limiter acquire"
 NOT_INSTALLED = 3
@@ -24,30 +25,29 @@ _USERS = 64
 _COUNTED = 200
 
 
-def measure_elsewhere(
-    python: str, *, endpoint: str, aws_region: str, engine: str, clients: int, seconds: float
-) -> tuple[Sample, dict[str, Any]] | None:
-    """Measure it by another Python; None where that one has no zae-limiter.
+def run_elsewhere(
+    python: str, *, endpoint: str, aws_region: str, clients: int, seconds: float
+) -> tuple[Round, dict[str, Any]] | None:
+    """Run one round by another Python; None where that one has no zae-limiter.
 
-    Returns the sample and what one acquire asks of DynamoDB.
+    Returns the round and what one acquire asks of DynamoDB.
     """
     command = [python, "-m", "benchmarks.zae", "--endpoint", endpoint, "--region", aws_region]
-    command += ["--engine", engine, "--clients", str(clients), "--seconds", str(seconds)]
+    command += ["--clients", str(clients), "--seconds", str(seconds)]
     root = Path(__file__).parents[1]
     done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=False)
     if done.returncode == NOT_INSTALLED:
         return None
     done.check_returncode()
     result = json.loads(done.stdout)
-    return Sample(**result["sample"]), result["cost"]
+    return Round(**result["round"]), result["cost"]
 
 
 def main() -> None:
-    """Measure, and print the sample and the cost as JSON."""
+    """Run a round, and print it and the cost as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.zae", description=__doc__)
     parser.add_argument("--endpoint", required=True, help="address of the engine")
     parser.add_argument("--region", required=True, help="AWS's name of the region")
-    parser.add_argument("--engine", default="", help="the engine's name, for the result")
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
@@ -56,17 +56,17 @@ def main() -> None:
     except ImportError:
         sys.exit(NOT_INSTALLED)
     warnings.simplefilter("ignore")
-    repository = zae_limiter.SyncRepository(
-        f"bench-{options.clients}", region=options.region, endpoint_url=options.endpoint
-    )
-    repository.create_table()
+    repository = zae_limiter.SyncRepository("benchmark", region=options.region, endpoint_url=options.endpoint)
     client = repository._get_client()  # it offers no other way to count its requests
+    repository.create_table()
     client.get_waiter("table_exists").wait(TableName=repository.table_name)
     limiter = zae_limiter.SyncRateLimiter(repository=repository)
     limits = [zae_limiter.Limit.per_minute("requests", _PLENTY)]
+    for turn in range(_USERS):  # an entity's first one is another matter
+        _caller(limiter, limits, turn)()
     calls = [_caller(limiter, limits, number) for number in range(options.clients)]
-    sample = measure(SUBJECT, options.engine, calls, options.seconds)
-    json.dump({"sample": sample.as_dict(), "cost": _cost(client, calls[0])}, sys.stdout)
+    measured = run(calls, options.seconds)
+    json.dump({"round": asdict(measured), "cost": _cost(client, calls[0])}, sys.stdout)
 
 
 def _caller(limiter: Any, limits: list[Any], number: int) -> Call:
@@ -84,8 +84,6 @@ def _caller(limiter: Any, limits: list[Any], number: int) -> Call:
 
 def _cost(client: Any, call: Call) -> dict[str, Any]:
     """Count requests and write units of a steady acquire."""
-    for _ in range(_USERS):  # an entity's first one is another matter
-        call()
     requests: Counter[str] = Counter()
     units = 0.0
 

@@ -1,6 +1,8 @@
 """One platform for all end-to-end tests, started when the first of them needs it."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,17 @@ def own_platform(tmp_path: Path) -> Iterator[Platform]:
     finally:
         running.client.close()
         running.down()
+
+
+@pytest.fixture
+def free_base() -> int:
+    """The first of ten ports that are free."""
+    for base in range(20_000, 30_000, 10):
+        with ExitStack() as held:
+            try:
+                for port in range(base, base + 10):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return base
+    raise AssertionError("no ten free ports in a row")

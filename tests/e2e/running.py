@@ -76,6 +76,10 @@ class Platform:
             kept = self._tokens[key] = (made.stdout.strip(), time.time() + 1800)
         return kept[0]
 
+    def forget_tokens(self) -> None:
+        """Ask for new tokens from now on: the user pools are others."""
+        self._tokens.clear()
+
     def call(
         self,
         method: str,

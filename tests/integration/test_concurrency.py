@@ -13,15 +13,15 @@ from tests.support.world import World
 @pytest.mark.parametrize("containers", [1, 4])
 def test_a_limit_admits_no_more_than_itself(world: World, regions: tuple[str, ...], containers: int) -> None:
     """Each container is an execution environment of its own, which shares nothing with the others."""
-    world.found(requests=150)
+    world.found(requests=80)
     stores = [world.store(region) for region in regions for _ in range(containers)]
 
     def ask(number: int) -> bool:
         return stores[number % len(stores)].decider.decide(DecisionRequest(world.org, "ann")).allowed
 
     with ThreadPoolExecutor(16) as pool:
-        answers = Counter(pool.map(ask, range(300)))
-    assert answers[True] == sum({"london": 120, "sydney": 30}[region] for region in regions)
+        answers = Counter(pool.map(ask, range(160)))
+    assert answers[True] == 80
     for region in regions:
         world.meter(region)
     world.replicate()
@@ -40,8 +40,8 @@ def test_users_share_an_organisations_last_units_without_overselling(world: Worl
 
     with ThreadPoolExecutor(16) as pool:
         allowed = sum(pool.map(ask, range(200)))
-    assert allowed <= 80, "London's share of the plan's 100 units"
-    assert allowed >= 80 - 8, "units that idle in allotments are few"
+    assert allowed <= 100
+    assert allowed >= 100 - 8, "units that idle in allotments are few"
     assert world.audit("reports") == []
 
 

@@ -18,7 +18,7 @@ def test_a_steady_decision_is_one_request_of_one_write_unit(world: World) -> Non
     assert not elsewhere.requests, "a decision called the other region"
 
 
-@pytest.mark.parametrize(("rate", "seconds"), [(1, 180), (20, 90)])
+@pytest.mark.parametrize(("rate", "seconds"), [(1, 180), (20, 60)])
 def test_a_user_at_a_steady_rate_pays_one_write_unit_per_decision(world: World, rate: int, seconds: int) -> None:
     """The stream's consumer comes 0.3 s late and looks every second, as an event source mapping does."""
     world.found(plan="enterprise")

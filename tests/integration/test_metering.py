@@ -24,6 +24,7 @@ def usage(world: World, group_by: str) -> dict[str, tuple[int, int]]:
 
 def test_every_decision_is_in_the_ledger_with_before_and_after(world: World) -> None:
     world.found(requests=10)
+    world.cut()
     answers = [world.check(units=2) for _ in range(5)]
     world.meter()
     entries = [e for e in ledger(world) if e.kind in {EntryKind.DECISION, EntryKind.REFUSAL}]

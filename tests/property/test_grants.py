@@ -18,7 +18,7 @@ def rising_plans(draw: st.DrawFn) -> list[Plan]:
     included = sorted(draw(st.lists(amounts, min_size=1, max_size=4)))
     caps = sorted(draw(st.lists(amounts, min_size=len(included), max_size=len(included))))
     at_end = [AtEnd.DENY, AtEnd.CREDITS, AtEnd.OVERAGE]
-    chosen = sorted((draw(st.integers(0, 2)) for _ in included))
+    chosen = sorted(draw(st.integers(0, 2)) for _ in included)
     return [
         plan(f"plan{n}", n, included=units, at_end=at_end[end], overage_cap=cap)
         for n, (units, cap, end) in enumerate(zip(included, caps, chosen, strict=True))

@@ -25,7 +25,8 @@ rules = st.builds(
     st.integers(1, 31),
     st.sampled_from(["UTC", "Australia/Sydney", "America/Sao_Paulo", "Pacific/Kiritimati", "Asia/Kathmandu"]),
 )
-waits = st.one_of(st.integers(0, 300), st.integers(0, 60 * 24 * 70)).map(lambda minutes: timedelta(minutes=minutes))
+minutes = st.one_of(st.integers(0, 300), st.integers(0, 60 * 24 * 70))
+waits = minutes.map(lambda n: timedelta(minutes=n))
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,7 @@ def test_periods_tile_time_through_changes_and_none_opens_twice(
         live_until(now + step.wait + timedelta(microseconds=1))
         now += step.wait
         before = organisation.period_at(CATALOGUE, now)
-        organisation = change(
-            organisation, CATALOGUE, plan=step.plan, rule=step.rule, status=step.status, now=now
-        )
+        organisation = change(organisation, CATALOGUE, plan=step.plan, rule=step.rule, status=step.status, now=now)
         assert organisation.period_at(CATALOGUE, now) == before, "a change has moved the current period"
     live_until(now + timedelta(days=100))
     keys = [period.key for period in opened]
@@ -92,9 +91,7 @@ def test_what_was_asked_last_is_in_force_at_the_latest_from_the_next_period(
     for step in asked:
         now += step.wait
         old, rev = organisation, organisation.rev
-        organisation = change(
-            organisation, CATALOGUE, plan=step.plan, rule=step.rule, status=step.status, now=now
-        )
+        organisation = change(organisation, CATALOGUE, plan=step.plan, rule=step.rule, status=step.status, now=now)
         again = change(organisation, CATALOGUE, plan=step.plan, rule=step.rule, status=step.status, now=now)
         assert again is organisation, "asking again must change nothing"
         assert organisation.rev == (rev if organisation is old else rev + 1)
@@ -117,9 +114,7 @@ def test_the_period_before_is_found_again_until_the_one_after_it_ends(
     organisation, now = founded(name, rule), START
     for step in asked:
         now += step.wait
-        organisation = change(
-            organisation, CATALOGUE, plan=step.plan, rule=step.rule, status=step.status, now=now
-        )
+        organisation = change(organisation, CATALOGUE, plan=step.plan, rule=step.rule, status=step.status, now=now)
         period = organisation.period_at(CATALOGUE, now)
         following = organisation.period_at(CATALOGUE, period.end)
         before = organisation.period_at(CATALOGUE, following.start - timedelta(milliseconds=1))

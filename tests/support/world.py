@@ -13,10 +13,13 @@ from botocore.credentials import Credentials
 
 from cutlass.contracts import load_catalogue, load_tables, load_topology
 from cutlass.domain import invariants
+from cutlass.domain.allotments import Allotment
 from cutlass.domain.decisions import Decision, DecisionRequest
+from cutlass.domain.errors import UnavailableError
 from cutlass.domain.ids import new_request_id
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import Catalogue
+from cutlass.domain.pools import Pool
 from cutlass.functions.terms import apply_item
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store, keys
@@ -53,6 +56,25 @@ class World:
             monotonic=lambda: self.now.timestamp(),  # noqa: PLW0108 - `now` moves
             tally=self.tally[region],
         )
+
+    def cut(self) -> None:
+        """Part the regions: no call from one reaches another until `heal`."""
+
+        def refuse(*_: object) -> dict[str, object]:
+            raise UnavailableError("the regions are parted")
+
+        for region, store in self.stores.items():
+            for name in self.topology.regions:
+                if name != region:
+                    store.directory.at_home(name).call = refuse  # type: ignore[method-assign]
+
+    def heal(self) -> None:
+        """Join the regions again; those that did not answer are asked again after a moment."""
+        for region, store in self.stores.items():
+            for name in self.topology.regions:
+                if name != region:
+                    store.directory.at_home(name).__dict__.pop("call", None)
+        self.pass_time(seconds=6)
 
     def pass_time(self, **parts: float) -> None:
         self.now += timedelta(**parts)
@@ -119,26 +141,31 @@ class World:
     def audit(self, meter: str = "requests") -> list[str]:
         """What is wrong with the organisation's items, over all regions; nothing, if all is well."""
         problems: list[str] = []
-        pools_of: dict[str, dict[str, object]] = {}
+        pools_of: dict[str, dict[str, Pool]] = {}
+        allotments: dict[tuple[str, str], dict[str, Allotment]] = {}
         for region, store in self.stores.items():
             pools = store.pools.of(self.org, meter)
-            held = []
+            held: dict[tuple[str, str], Allotment] = {}
             scan = self.engine.wire(region).call(
                 "dynamodb", "Scan", {"TableName": store.allotments.table, "ConsistentRead": True}
             )
             for item in map(decode_item, scan["Items"]):
                 key = keys.parse_allotment(item["pk"], item["sk"])
                 if key and key[0] == region and key[1] == self.org and key[3] == meter:
-                    held.append(allotment_from_item(item))
+                    held[key[2], key[4]] = allotment_from_item(item)
                 elif item["pk"].startswith(f"{region}#{self.org}#{meter}#pools#"):
                     pools.append(pool_from_item(item))
-            problems += [f"{region}: {line}" for line in invariants.check_region(pools, held)]
+            problems += [f"{region}: {line}" for line in invariants.check_region(pools, held.values())]
+            for owner, allotment in held.items():
+                allotments.setdefault(owner, {})[region] = allotment
             pools_of[region] = {pool.grant_id: pool for pool in pools}
+        for by_region in allotments.values():
+            problems += invariants.check_rights(by_region)
         organisation = self.stores["london"].directory.get(self.org)
         home = organisation.home_region
         for grant, _ in self.stores[home].directory.grants(organisation, meter):
             of_grant = {r: pools[grant.grant_id] for r, pools in pools_of.items() if grant.grant_id in pools}
-            problems += invariants.check_grant(grant, of_grant)  # type: ignore[arg-type]
+            problems += invariants.check_grant(grant, of_grant)
         return problems
 
     def request_id(self, *, ahead_ms: int = 0) -> str:

@@ -98,7 +98,7 @@ def kind_of(value: object) -> str:
 def shown(text: str) -> str:
     """Return a caller's text as it can be repeated in a message: printable and short."""
     cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return "".join(character if character.isprintable() else "�" for character in cut)
+    return "".join(character if character.isprintable() else "�" for character in cut) or '""'
 
 
 def _bytes(event: Mapping[str, Any]) -> bytes:

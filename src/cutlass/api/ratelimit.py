@@ -5,7 +5,7 @@ import math
 from datetime import datetime
 
 from cutlass.domain.decisions import Decision, Reason
-from cutlass.domain.plans import PeriodKind
+from cutlass.domain.plans import MAX_UNITS, PeriodKind
 
 _DAY = 86_400
 
@@ -14,7 +14,8 @@ def rate_limit_fields(decision: Decision, now: datetime) -> dict[str, str]:
     """Return the header fields that tell a caller where the user stands.
 
     A quota is `q` units per `w` seconds, with `r` units left until it resets in `t` seconds. A user without a
-    limit of its own has no quota to tell, nor has one that is not known.
+    limit of its own holds the largest amount there is. Where no organisation or user is known there is no
+    quota to tell.
 
     Parameters
     ----------
@@ -28,10 +29,11 @@ def rate_limit_fields(decision: Decision, now: datetime) -> dict[str, str]:
         reset = f"t={max(0, math.ceil((decision.resets_at - now).total_seconds()))}"
         user, organisation = f'"user-{decision.period}"', f'"org-{decision.period}"'
         limits, policies = [], []
-        if decision.limit is not None:
-            window = window_seconds(decision.period, decision.resets_at)
-            policies.append(f"{user};q={decision.limit};w={window}")
-            limits.append(f"{user};r={decision.remaining or 0};{reset}")
+        quota = MAX_UNITS if decision.limit is None and decision.allowed else decision.limit
+        if quota is not None:
+            left = max(0, quota - decision.used) if decision.remaining is None else decision.remaining
+            policies.append(f"{user};q={quota};w={window_seconds(decision.period, decision.resets_at)}")
+            limits.append(f"{user};r={left};{reset}")
         if decision.reason in {Reason.ORG_LIMIT_REACHED, Reason.CREDITS_EXHAUSTED}:
             # The user may have units left that the organisation has not: say which of the two is dry.
             limits.append(f"{organisation};r=0;{reset}")

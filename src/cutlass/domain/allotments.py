@@ -5,12 +5,12 @@ the rules of that write as pure functions; `cutlass.storage.allotments` has the 
 expression, and a contract test holds the two together.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cutlass.domain.ids import RequestIdentity, mark_time
-from cutlass.domain.pools import NEVER_MS
+from cutlass.domain.pools import NEVER_MS, of_user
 
 RING_TRIM_AT = 16
 """Marks in a ring before recorded ones are dropped: one write per so many decisions, not per decision."""
@@ -65,6 +65,11 @@ class Allotment:
         Units of the user's limit minted here; and units of grants of the user's own, drawn so far.
     drawn, returned, expired : int
         Units ever drawn from pools; of these given back; of these lost to a grant's expiry.
+    sent, accepted : Mapping[str, int]
+        Rights of the user's limit moved to and from other regions, by region, as cumulative counts; each
+        side writes only its own.
+    released : int
+        Of the units given back, those whose rights became unbacked again instead of ending with a period.
     reserved, refused : int
         Units set aside; decisions refused.
     seq : int
@@ -95,6 +100,7 @@ class Allotment:
     drawn: int = 0
     returned: int = 0
     expired: int = 0
+    released: int = 0
     reserved: int = 0
     refused: int = 0
     seq: int = 0
@@ -107,6 +113,8 @@ class Allotment:
     ring: frozenset[bytes] = frozenset()
     held: tuple[Chunk, ...] = ()
     last: LastDecision | None = None
+    sent: Mapping[str, int] = field(default_factory=dict)
+    accepted: Mapping[str, int] = field(default_factory=dict)
 
 
 class Verdict(StrEnum):
@@ -236,6 +244,21 @@ def settle(allotment: Allotment, now_ms: int, *, everything: bool = False) -> Se
 def earliest(chunks: Sequence[Chunk]) -> int:
     """The earliest expiry among chunks, in milliseconds since 1970."""
     return min((chunk.expires_ms for chunk in chunks), default=NEVER_MS)
+
+
+def release(allotment: Allotment) -> Settlement:
+    """Give back everything an idle allotment holds, so that its rights and its units can serve elsewhere.
+
+    Units of the user's own grants take their rights along into their pool.
+    """
+    settlement = settle(allotment, 0, everything=True)
+    back = sum(units for pool, units in settlement.returns.items() if not of_user(pool))
+    freed = replace(
+        settlement.allotment,
+        unbacked=allotment.unbacked + back,
+        released=allotment.released + back,
+    )
+    return replace(settlement, allotment=freed)
 
 
 @dataclass(frozen=True, slots=True)

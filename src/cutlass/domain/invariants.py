@@ -23,11 +23,10 @@ def check_allotment(allotment: Allotment) -> list[str]:
     """An allotment neither makes nor loses rights of the user's limit, nor units drawn from pools."""
     held = allotment.available + allotment.used + allotment.reserved + allotment.returned + allotment.expired
     problems = []
-    if allotment.rights + allotment.extra != allotment.unbacked + held:
-        problems.append(
-            f"allotment: {allotment.rights + allotment.extra} rights minted, "
-            f"{allotment.unbacked + held} are accounted for"
-        )
+    came = allotment.rights + allotment.extra + allotment.released + sum(allotment.accepted.values())
+    went = allotment.unbacked + held + sum(allotment.sent.values())
+    if came != went:
+        problems.append(f"allotment: {came} rights came in, {went} are accounted for")
     if allotment.drawn != held:
         problems.append(f"allotment: {allotment.drawn} units drawn, {held} are accounted for")
     if allotment.held and allotment.held[-1].upto != allotment.drawn:
@@ -62,6 +61,17 @@ def check_grant(grant: Grant, pools: Mapping[str, Pool]) -> list[str]:
                 problems.append(
                     f"grant {grant.grant_id}: {region} accepted {units} from {origin}, which sent {sent}"
                 )
+    return problems
+
+
+def check_rights(allotments: Mapping[str, Allotment]) -> list[str]:
+    """The regions' allotments of one user, meter and period accept no more rights than were sent to them."""
+    problems = []
+    for region, allotment in allotments.items():
+        for origin, units in allotment.accepted.items():
+            sent = allotments[origin].sent.get(region, 0) if origin in allotments else 0
+            if units > sent:
+                problems.append(f"allotment: {region} accepted {units} rights from {origin}, which sent {sent}")
     return problems
 
 

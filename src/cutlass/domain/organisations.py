@@ -27,7 +27,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A customer. `rev` rises with every change; `terms` are those that were and are in force, and at most one to come."""
+    """A customer. `rev` rises with every change.
+
+    `terms` are those that were and are in force, and at most one to come.
+    """
 
     org_id: str
     home_region: str

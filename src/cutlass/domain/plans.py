@@ -96,10 +96,13 @@ class Topology:
     def split(self, amount: int, home: str) -> dict[str, int]:
         """Divide `amount` units over the regions: `home_percent` to `home`, the rest evenly, none lost.
 
-        Units that do not divide evenly go to the home region.
+        The home region's share is rounded up. No share falls when the amount rises (the others' are staggered
+        for that, and add up by Hermite's identity): a raised limit must not leave units that one region has
+        already handed out to another region too.
         """
         others = [name for name in self.regions if name != home]
         if not others:
             return {home: amount}
-        each = amount * (100 - self.home_percent) // (100 * len(others))
-        return {home: amount - each * len(others), **dict.fromkeys(others, each)}
+        rest, parts = amount * (100 - self.home_percent), 100 * len(others)
+        shares = {name: (rest + 100 * place) // parts for place, name in enumerate(others)}
+        return {home: amount - sum(shares.values()), **shares}

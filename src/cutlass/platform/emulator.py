@@ -189,7 +189,7 @@ async def serve(descriptor: int) -> float:
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.keep_alive_timeout = 75
-    config.graceful_timeout = 1  # long polls for changes would otherwise hold up the end
+    config.graceful_timeout = 0.2  # long polls for changes would otherwise hold up the end
     config.loglevel = "WARNING"
     asked: list[float] = []
 

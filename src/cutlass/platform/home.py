@@ -76,6 +76,7 @@ class Home:
             folder.mkdir(mode=0o700, exist_ok=True)
         ignore = self.root / ".gitignore"
         if not ignore.exists():
+            ignore.touch(mode=0o600)
             ignore.write_text("*\n", encoding="utf-8")
 
     def forget(self) -> None:

@@ -41,7 +41,9 @@ def start(home: Home, *, base: int | None, fresh: bool) -> Running:
         _BASE_VARIABLE: "" if base is None else str(base),
         _FRESH_VARIABLE: "1" if fresh else "",
     }
-    with (home.root / "supervisor.log").open("ab") as log:
+    log_file = home.root / "supervisor.log"
+    log_file.touch(mode=0o600)
+    with log_file.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cutlass.platform.launch"],
             env=environment,

@@ -12,7 +12,7 @@ from cutlass.contracts import contracts_folder, load_topology
 from cutlass.platform.errors import AwsError, EmulatorUnreachableError, PlatformError
 from cutlass.platform.home import HOME_VARIABLE, Home, locked, read_json, write_json
 from cutlass.platform.http import ApiError, request
-from cutlass.platform.layout import CONTROL, EMULATOR, emulator_program, region_programs, socket_names
+from cutlass.platform.layout import CONTROL, EMULATOR, REPLICATOR, emulator_program, region_programs, socket_names
 from cutlass.platform.local import ENVIRONMENT, base_environment
 from cutlass.platform.ports import open_sockets, port
 from cutlass.platform.processes import Child, Program, is_running, spawn, start_time
@@ -25,7 +25,7 @@ from cutlass.platform.wire import Wire
 _EMULATOR_SECONDS = 20.0
 _READY_SECONDS = 45.0
 _GATEWAY_STOP_SECONDS = 15.0
-_CONSUMER_STOP_SECONDS = 20.0
+_DRAIN_SECONDS = 20.0
 _SAVE_SECONDS = 120.0
 _STEADY_SECONDS = 5.0
 _TRIM_SECONDS = 2.0
@@ -282,12 +282,14 @@ class Supervisor:
             return
         failed = sys.exception() is not None
         self._phase = "stopping"
+        # Without the emulator there is nothing to drain into, and nothing left to save.
+        lost = EMULATOR not in self._children or self._children[EMULATOR].has_ended()
         if self._ports:
             self._write()
         try:
-            self._end("gateway-", _GATEWAY_STOP_SECONDS, "letting requests end")
-            self._end("consumer-", _CONSUMER_STOP_SECONDS, "consuming what is left in the streams")
-            self._end("replicator", _CONSUMER_STOP_SECONDS, "copying what is left between the regions")
+            self._end("gateway-", 1.0 if lost else _GATEWAY_STOP_SECONDS, "letting requests end")
+            self._end("consumer-", 1.0 if lost else _DRAIN_SECONDS, "consuming what is left in the streams")
+            self._end(REPLICATOR, 1.0 if lost else _DRAIN_SECONDS, "copying what is left between the regions")
             saved = self._end(EMULATOR, _SAVE_SECONDS, "saving the emulator's state")
         finally:
             self._home.state_file.unlink(missing_ok=True)

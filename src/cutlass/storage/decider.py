@@ -19,6 +19,7 @@ from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments
 from cutlass.storage.directory import Directory
 from cutlass.storage.ledger import Ledger
+from cutlass.storage.subjects import Subjects
 from cutlass.storage.supply import Supply
 
 _ATTEMPTS = 64
@@ -63,6 +64,7 @@ class Decider:
     def __init__(
         self,
         directory: Directory,
+        subjects: Subjects,
         allotments: Allotments,
         supply: Supply,
         ledger: Ledger,
@@ -71,6 +73,7 @@ class Decider:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._directory = directory
+        self._subjects = subjects
         self._allotments = allotments
         self._supply = supply
         self._ledger = ledger
@@ -149,7 +152,7 @@ class Decider:
             else:
                 if consumed.verdict is Verdict.TERMS_CHANGED and met and met.rev > case.organisation.rev:
                     self._profiles.pop(request.org_id, None)
-                subject = self._supply.subject(request.org_id, request.user_id, request.feature)
+                subject = self._subjects.find(request.org_id, request.user_id, request.feature)
                 if isinstance(subject, Reason):
                     self._profiles.pop(request.org_id, None)
                     return self._refused(case, subject, key, met)
@@ -165,7 +168,7 @@ class Decider:
     def _look(self, case: _Case) -> Decision:
         """Answer whether one use of the feature would be allowed now."""
         request = case.request
-        subject = self._supply.subject(request.org_id, request.user_id, request.feature)
+        subject = self._subjects.find(request.org_id, request.user_id, request.feature)
         if isinstance(subject, Reason):
             return self._answer(case, subject, None)
         cost = self._catalogue.features[request.feature].units

@@ -1,6 +1,7 @@
 """Pools and allotments as items. Attribute names are short where the item is written by every decision."""
 
 from dataclasses import fields
+from typing import Any
 
 from cutlass.domain.allotments import Allotment, Chunk, LastDecision
 from cutlass.domain.grants import Category
@@ -19,6 +20,7 @@ ATTRIBUTE = {
     "drawn": "drawn",
     "returned": "returned",
     "expired": "expired",
+    "released": "released",
     "reserved": "reserved",
     "refused": "refused",
     "seq": "seq",
@@ -64,7 +66,7 @@ def allotment_to_item(allotment: Allotment, pk: str, sk: str, ends_ms: int) -> I
         item["held"] = chunks_to_wire(allotment.held)
     if allotment.last:
         item["last"] = last_to_wire(allotment.last)
-    return item
+    return item | _counters(allotment)
 
 
 def allotment_from_item(item: Item) -> Allotment:
@@ -76,7 +78,32 @@ def allotment_from_item(item: Item) -> Allotment:
         values["held"] = tuple(Chunk(pool, upto, until) for pool, upto, until in values["held"])
     if "last" in values:
         values["last"] = LastDecision(*values["last"])
-    return Allotment(**values)
+    return Allotment(**values, **_by_region(item))
+
+
+def sent_to(region: str) -> str:
+    """The attribute that counts what was ever sent to a region."""
+    return f"sent>{region}"
+
+
+def accepted_from(region: str) -> str:
+    """The attribute that counts what was ever accepted from a region."""
+    return f"accepted<{region}"
+
+
+def _counters(holder: Allotment | Pool) -> Item:
+    sent = {sent_to(region): units for region, units in holder.sent.items()}
+    return sent | {accepted_from(region): units for region, units in holder.accepted.items()}
+
+
+def _by_region(item: Item) -> dict[str, Any]:
+    counters: dict[str, Any] = {"sent": {}, "accepted": {}}
+    for name, units in item.items():
+        if name.startswith("sent>"):
+            counters["sent"][name[5:]] = units
+        elif name.startswith("accepted<"):
+            counters["accepted"][name[9:]] = units
+    return counters
 
 
 def chunks_to_wire(chunks: tuple[Chunk, ...]) -> list[list[str | int]]:
@@ -90,7 +117,7 @@ def last_to_wire(last: LastDecision) -> list[str | int]:
     return wire if last.reason is None else [*wire, last.reason]
 
 
-_POOL_FIELDS = [f.name for f in fields(Pool)]
+_POOL_FIELDS = [f.name for f in fields(Pool) if f.name not in {"sent", "accepted"}]
 
 
 def pool_to_item(pool: Pool, pk: str) -> Item:
@@ -100,10 +127,11 @@ def pool_to_item(pool: Pool, pk: str) -> Item:
     item["category"] = str(pool.category)
     if pool.expires_ms != NEVER_MS:
         item["ttl"] = pool.expires_ms // 1000 + _RETENTION_SECONDS
-    return {name: value for name, value in item.items() if value not in (None, {})}
+    return {name: value for name, value in item.items() if value is not None} | _counters(pool)
 
 
 def pool_from_item(item: Item) -> Pool:
     """Read a pool off its item."""
     values = {name: item[name] for name in _POOL_FIELDS if name in item}
-    return Pool(**(values | {"category": Category(item["category"]), "user_id": item.get("user_id")}))
+    values |= {"category": Category(item["category"]), "user_id": item.get("user_id")}
+    return Pool(**values, **_by_region(item))

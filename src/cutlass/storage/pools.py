@@ -1,6 +1,6 @@
 """The pools of one region: born once from grants, drawn from by refills, burned by voids."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cutlass.domain.grants import Grant
 from cutlass.domain.pools import Pool, mint, of_user
@@ -79,11 +79,18 @@ class Pools:
             ),
         )
 
-    def return_of(self, org_id: str, meter: str, pool_key: str, user_id: str, units: int) -> Wire:
-        """Make the write that puts units an allotment gives back into the pool they came from."""
-        return update_of(
-            self._table,
-            keys.pools(self.region, org_id, meter, user_id if of_user(pool_key) else None),
+    def _partition(self, grant: Grant) -> str:
+        return keys.pools(self.region, grant.org_id, grant.meter, grant.user_id)
+
+
+def return_writes(
+    table: str, region: str, org_id: str, meter: str, user_id: str, returns: Mapping[str, int]
+) -> list[Wire]:
+    """Make the writes that put units an allotment gives back into the pools they came from, by pool key."""
+    return [
+        update_of(
+            table,
+            keys.pools(region, org_id, meter, user_id if of_user(pool_key) else None),
             pool_key,
             expression(
                 "SET available = available + :units, returned = returned + :back",
@@ -92,6 +99,5 @@ class Pools:
                 back=units,
             ),
         )
-
-    def _partition(self, grant: Grant) -> str:
-        return keys.pools(self.region, grant.org_id, grant.meter, grant.user_id)
+        for pool_key, units in returns.items()
+    ]

@@ -22,8 +22,11 @@ from cutlass.storage.minting import Minting
 from cutlass.storage.organisations import Organisations
 from cutlass.storage.pools import Pools
 from cutlass.storage.settings import Settings
+from cutlass.storage.shortages import Shortages
+from cutlass.storage.subjects import Subjects
 from cutlass.storage.supply import Supply
 from cutlass.storage.terms import TermsKeeper
+from cutlass.storage.transfers import Transfers
 from cutlass.storage.usage import Usage
 
 
@@ -80,10 +83,21 @@ class Store:
         self.usage = Usage(dynamo, settings.table(keys.USAGE), region, topology.regions, clock)
         self.minting = Minting(self.directory, self.pools, catalogue, organisations, clock)
         self.keeper = TermsKeeper(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
+        self.transfers = Transfers(dynamos, limits, region, clock, monotonic)
+        subjects = Subjects(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
         self.supply = Supply(
-            dynamo, self.directory, self.allotments, self.pools, self.minting, catalogue, clock, monotonic
+            dynamo,
+            subjects,
+            self.allotments,
+            self.pools,
+            self.minting,
+            Shortages(subjects, self.transfers),
+            clock,
+            monotonic,
         )
-        self.decider = Decider(self.directory, self.allotments, self.supply, self.ledger, catalogue, clock)
+        self.decider = Decider(
+            self.directory, subjects, self.allotments, self.supply, self.ledger, catalogue, clock
+        )
         self.organisations = Organisations(
             self.directory, self.minting, self.keeper, catalogue, organisations, clock
         )

@@ -49,11 +49,18 @@ def test_a_dry_organisation_is_named(reason: Reason):
     }
 
 
-def test_no_limit_is_no_quota():
-    unlimited: Decision = decision(ASKED, limit=None, remaining=None)
-    assert rate_limit_fields(unlimited, NOW) == {}
-    unknown = replace(unlimited, allowed=False, reason=Reason.UNKNOWN_ORG, resets_at=None, period=None)
-    assert rate_limit_fields(unknown, NOW) == {}
+def test_no_limit_is_the_largest_there_is():
+    unlimited: Decision = decision(ASKED, limit=None, remaining=None, used=41)
+    fields = rate_limit_fields(unlimited, NOW)
+    assert parse(fields["RateLimit-Policy"])["user-month"]["q"] == 10**12
+    assert parse(fields["RateLimit"])["user-month"]["r"] == 10**12 - 41
+
+
+@pytest.mark.parametrize("reason", [Reason.UNKNOWN_ORG, Reason.UNKNOWN_USER, Reason.FEATURE_NOT_IN_PLAN])
+def test_what_is_not_known_is_not_told(reason: Reason):
+    refused = decision(ASKED, allowed=False, reason=reason, limit=None, remaining=None, used=0)
+    assert rate_limit_fields(refused, NOW) == {}
+    assert rate_limit_fields(replace(refused, resets_at=None, period=None), NOW) == {}
 
 
 def test_the_largest_limit_is_still_a_structured_integer():

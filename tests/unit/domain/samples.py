@@ -33,7 +33,8 @@ def plan(
     overage_cap: int = 0,
 ) -> Plan:
     allowance = Allowance(included, user_limit, at_end, overage_cap)
-    return Plan(name, name.title(), rank, period, frozenset({"default"}), {"requests": allowance}, Throttle(10, 20))
+    features, meters = frozenset({"default"}), {"requests": allowance}
+    return Plan(name, name.title(), rank, period, features, meters, Throttle(10, 20))
 
 
 def catalogue(*plans: Plan) -> Catalogue:

@@ -71,17 +71,15 @@ class TestJudge:
     def test_rules_are_asked_in_order(self) -> None:
         request = spend(9, rev=2)
         worst = consume(allotment(("a", 5, NOW_MS), mark_ms=LATER), request)
-        reasons = []
-        for better in (
+        steps = (
             worst,
             replace(worst, ring=frozenset()),
             replace(worst, ring=frozenset(), mark_ms=0),
             replace(worst, ring=frozenset(), mark_ms=0, rev=2),
             replace(worst, ring=frozenset(), mark_ms=0, rev=2, until_ms=NEVER_MS),
-        ):
-            reasons.append(judge(better, request))
+        )
         order = [Verdict.REPEATED, Verdict.LATE, Verdict.TERMS_CHANGED, Verdict.EXPIRED, Verdict.SHORT]
-        assert reasons == order
+        assert [judge(better, request) for better in steps] == order
 
 
 class TestConsumeAndRefuse:

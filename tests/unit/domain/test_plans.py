@@ -3,10 +3,10 @@
 from tests.unit.domain.samples import topology
 
 
-def test_home_gets_its_percentage_and_what_does_not_divide() -> None:
+def test_home_gets_its_percentage_rounded_up_and_the_others_the_rest_evenly() -> None:
     assert topology().split(100, "london") == {"london": 80, "sydney": 20}
     assert topology().split(101, "sydney") == {"sydney": 81, "london": 20}
-    assert topology(regions=4).split(100, "london") == {"london": 82, "sydney": 6, "region3": 6, "region4": 6}
+    assert topology(regions=4).split(100, "london") == {"london": 80, "sydney": 6, "region3": 7, "region4": 7}
 
 
 def test_small_amounts_stay_at_home() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cutlass.domain.decisions import DecisionRequest, Reason
 from cutlass.domain.errors import ConflictError, IdempotencyMismatchError, UnavailableError
@@ -195,3 +197,23 @@ def test_the_start_stays_lean():
         [sys.executable, "-c", code], env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]", f"the decision function imports {done.stdout}"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=6,
+)
+NEARLY = st.fixed_dictionaries(
+    {"org_id": st.just("org456") | JSON, "user_id": st.just("test123") | JSON},
+    optional=dict.fromkeys(("feature", "units", "request_id", "items"), JSON),
+)
+
+
+@given(st.one_of(st.text(), JSON, NEARLY), st.sampled_from(["/usage-check", "/usage-check/batch"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+def test_no_body_makes_it_fail(call: Call, body: object, path: str):
+    text = body if isinstance(body, str) else json.dumps(body)
+    answer = call("usage_check", "POST", path, text)
+    assert answer.status in {200, 400}, answer
+    assert answer.status == 200 or answer.body["field"]

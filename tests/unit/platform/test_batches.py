@@ -69,7 +69,9 @@ def test_every_record_is_passed_once_in_order_and_only_poison_is_given_up_when_c
     every = records(count)
     bad = {sequence_number(every[place]) for place in poison if place < count}
     policy = Policy(retries=retries, bisect=bisect)
-    waiting, passed, given_up = deque([Batch(every)]), [], []
+    waiting = deque([Batch(every)])
+    passed: list[Any] = []
+    given_up: list[Any] = []
     for _ in range(10_000):
         if not waiting:
             break

@@ -41,7 +41,7 @@ def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(home: Home) -> No
 
 def test_a_broken_file_is_named(home: Home) -> None:
     home.state_file.write_text("{")
-    with pytest.raises(PlatformError, match="platform.json is not JSON"):
+    with pytest.raises(PlatformError, match=r"platform\.json is not JSON"):
         read_json(home.state_file)
 
 
@@ -58,7 +58,8 @@ def test_starting_over_keeps_the_ports(home: Home) -> None:
 def test_a_lock_has_one_holder_and_none_after_its_death(home: Home) -> None:
     with locked(home.lock_file) as first, locked(home.lock_file) as second:
         assert (first, second) == (True, False)
-    code = f"import fcntl, os; fcntl.flock(open({str(home.lock_file)!r}, 'a'), fcntl.LOCK_EX); os.kill(os.getpid(), 9)"
+    grab = f"fcntl.flock(open({str(home.lock_file)!r}, 'a'), fcntl.LOCK_EX)"
+    code = f"import fcntl, os; {grab}; os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     with locked(home.lock_file) as held:
         assert held

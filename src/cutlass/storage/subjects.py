@@ -1,0 +1,133 @@
+"""Who asks for what, and all that is known here about what they may spend: the reading side of supply."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from cutlass.domain.allotments import Allotment
+from cutlass.domain.decisions import Reason
+from cutlass.domain.grants import Grant, spendable
+from cutlass.domain.ids import FRESH_MS
+from cutlass.domain.organisations import Organisation, Status, User
+from cutlass.domain.periods import Period, to_millis
+from cutlass.domain.plans import Catalogue, Plan
+from cutlass.domain.pools import Pool, mint
+from cutlass.storage import keys
+from cutlass.storage.allotments import Allotments, allotment_of
+from cutlass.storage.directory import Directory
+from cutlass.storage.dynamo import Dynamo
+from cutlass.storage.pools import Pools
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who asks for what: an allotment's surroundings as the directory has them now."""
+
+    organisation: Organisation
+    user: User
+    plan: Plan
+    period: Period
+    meter: str
+
+    @property
+    def limit(self) -> int | None:
+        """The user's limit of the meter, None for none."""
+        return self.user.limit(self.plan, self.meter)
+
+
+class Subjects:
+    """Reads what one region knows about subjects, also its copies of what other regions own."""
+
+    def __init__(
+        self,
+        dynamo: Dynamo,
+        directory: Directory,
+        allotments: Allotments,
+        pools: Pools,
+        catalogue: Catalogue,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._dynamo = dynamo
+        self._directory = directory
+        self._allotments = allotments
+        self._pools = pools
+        self._catalogue = catalogue
+        self._clock = clock
+        self.region = allotments.region
+        self.regions = directory.topology.regions
+
+    def find(self, org_id: str, user_id: str, feature: str) -> Subject | Reason:
+        """Find who asks, as the directory has them now, or why they may not do this at all."""
+        organisation, user = self._directory.find(org_id, user_id)
+        if organisation is None:
+            return Reason.UNKNOWN_ORG
+        if organisation.status is Status.SUSPENDED:
+            return Reason.ORG_SUSPENDED
+        if user is None:
+            return Reason.UNKNOWN_USER
+        now = self._clock()
+        plan = organisation.plan_at(self._catalogue, now)
+        if feature not in plan.features:
+            return Reason.FEATURE_NOT_IN_PLAN
+        period = organisation.period_at(self._catalogue, now)
+        return Subject(organisation, user, plan, period, self._catalogue.features[feature].meter)
+
+    def before(self, subject: Subject) -> Subject:
+        """The same subject in the period before."""
+        moment = subject.period.start - timedelta(milliseconds=1)
+        return replace(subject, period=subject.organisation.period_at(self._catalogue, moment))
+
+    def share(self, subject: Subject, region: str) -> int:
+        """Units of the subject's limit that a region begins a period with."""
+        home, topology = subject.organisation.home_region, self._directory.topology
+        return subject.user.share(subject.plan, subject.meter, region, home, topology)
+
+    def newborn(self, subject: Subject, region: str | None = None) -> Allotment:
+        """The allotment the subject begins a period with, in this region or another."""
+        share = self.share(subject, region or self.region)
+        return Allotment(
+            rev=subject.organisation.rev,
+            plan=subject.plan.name,
+            limit=subject.limit,
+            rights=share,
+            unbacked=share,
+            # Ids from before the period may have been decided in the one before: behind the watermark
+            # they are looked up.
+            mark_ms=subject.period.start_ms + FRESH_MS,
+        )
+
+    def others(self, subject: Subject) -> dict[str, Allotment | None]:
+        """Read this region's copies of the user's allotments in the other regions; they may be behind."""
+        org_id, user_id, table = subject.organisation.org_id, subject.user.user_id, self._allotments.table
+        wanted = {
+            region: keys.allotment(region, org_id, user_id, subject.meter, subject.period.key)
+            for region in self.regions
+            if region != self.region
+        }
+        if not wanted:
+            return {}
+        items = self._dynamo.batch_get({table: list(wanted.values())}, consistent=False)
+        return {region: allotment_of(items.get((table, *key))) for region, key in wanted.items()}
+
+    def pools(self, subject: Subject, region: str | None = None) -> list[Pool]:
+        """Read the pools the subject may be supplied from, of this region or, perhaps behind, of another."""
+        org_id, user_id = subject.organisation.org_id, subject.user.user_id
+        return [
+            pool
+            for pool in self._pools.of(org_id, subject.meter, user_id, region=region)
+            if self._serves(subject, pool)
+        ]
+
+    def grants(self, subject: Subject) -> dict[str, Grant]:
+        """Read the grants the subject may spend now, by id, in the order of spending."""
+        found = []
+        for grant, voided in self._directory.grants(subject.organisation, subject.meter):
+            pool = mint(grant, self.region)
+            if not voided and grant.user_id in {None, subject.user.user_id} and self._serves(subject, pool):
+                found.append((pool.order, grant))
+        return {grant.grant_id: grant for _, grant in sorted(found, key=lambda pair: pair[0])}
+
+    def _serves(self, subject: Subject, pool: Pool) -> bool:
+        return pool.live(to_millis(self._clock())) and spendable(
+            pool.category, self._catalogue, subject.plan.name, subject.meter
+        )

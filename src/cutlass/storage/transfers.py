@@ -1,0 +1,245 @@
+"""Moves rights between regions, off the usual path of a decision.
+
+The region that is short takes from the other one: it makes that region's write (`available -= k,
+sent += k`, conditional, at that region's own DynamoDB) and then its own (`accepted = cumulative`). If the
+answer to the first is lost, the sender's item tells the same number once it is replicated here, and is
+accepted then. Each item is still written in one region only: its owner's.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cutlass.domain.allotments import Allotment, release
+from cutlass.domain.errors import UnavailableError
+from cutlass.domain.grants import Grant
+from cutlass.domain.periods import to_millis
+from cutlass.domain.pools import Pool, mint
+from cutlass.domain.transfers import idle, send_rights, to_send
+from cutlass.storage import keys
+from cutlass.storage.allotments import change_of
+from cutlass.storage.codec import Item
+from cutlass.storage.dynamo import (
+    ConditionFailedError,
+    Dynamo,
+    TransactionFailedError,
+    expression,
+    update_of,
+)
+from cutlass.storage.items import (
+    accepted_from,
+    allotment_from_item,
+    allotment_to_item,
+    pool_from_item,
+    pool_to_item,
+    sent_to,
+)
+from cutlass.storage.pools import return_writes
+
+_AWAY_SECONDS = 5.0
+"""How long a region that did not answer is not asked again."""
+
+_RACES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose rights move: one user's, of one meter and period."""
+
+    org_id: str
+    user_id: str
+    meter: str
+    period: str
+    ends_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Units that came, and whether every other region answered."""
+
+    units: int
+    everywhere: bool
+
+
+class Transfers:
+    """Takes rights from other regions for one region.
+
+    Parameters
+    ----------
+    dynamos : Mapping[str, Dynamo]
+        A client for every region's own DynamoDB.
+    table : str
+        The full name of the limits table.
+    """
+
+    def __init__(
+        self,
+        dynamos: Mapping[str, Dynamo],
+        table: str,
+        region: str,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._dynamos = dynamos
+        self._table = table
+        self.region = region
+        self._clock = clock
+        self._monotonic = monotonic
+        self._away: dict[str, float] = {}
+
+    def take_rights(self, holder: Holder, need: int, unborn: Callable[[str], Allotment]) -> Taken:
+        """Take rights of a user's limit from the other regions until `need` are had.
+
+        Parameters
+        ----------
+        unborn : Callable
+            Makes the allotment a region would begin with, where the user never was.
+        """
+        came = 0
+        for region in self._reachable():
+            if came >= need:
+                break
+            try:
+                cumulative = self._send_rights(region, holder, need - came, unborn(region))
+            except UnavailableError:
+                self._away[region] = self._monotonic() + _AWAY_SECONDS
+            else:
+                came += self.accept_rights(holder, region, cumulative)
+        return self._taken(came)
+
+    def accept_rights(self, holder: Holder, origin: str, cumulative: int) -> int:
+        """Count in the rights another region has ever sent a user here, once; returns how many are new."""
+        key = keys.allotment(self.region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        return self._accept(key, origin, cumulative, "unbacked")
+
+    def accept_units(self, grant: Grant, pool_key: str, origin: str, cumulative: int) -> int:
+        """Count in the units another region's pool of a grant has ever sent here; returns how many are new."""
+        key = keys.pools(self.region, grant.org_id, grant.meter, grant.user_id), pool_key
+        return self._accept(key, origin, cumulative, "available")
+
+    def take_units(self, grants: Mapping[str, Grant], own: Mapping[str, Pool], need: int) -> Taken:
+        """Take units of the grants that may be spent from the other regions' pools until `need` are had.
+
+        Parameters
+        ----------
+        grants, own : Mapping
+            The grants, in the order of spending, and this region's pools of them, by grant id.
+        """
+        came = 0
+        for region in self._reachable():
+            for grant_id, grant in grants.items():
+                if came >= need:
+                    break
+                pool = own.get(grant_id)
+                if pool is None:
+                    continue
+                try:
+                    cumulative = self._send_units(region, grant, need - came)
+                except UnavailableError:
+                    self._away[region] = self._monotonic() + _AWAY_SECONDS
+                    break
+                came += self.accept_units(grant, pool.key, region, cumulative)
+        return self._taken(came)
+
+    def _taken(self, came: int) -> Taken:
+        return Taken(came, everywhere=len(self._reachable()) == len(self._dynamos) - 1)
+
+    def _reachable(self) -> list[str]:
+        now = self._monotonic()
+        return [name for name in self._dynamos if name != self.region and self._away.get(name, 0.0) <= now]
+
+    def _accept(self, key: keys.Key, origin: str, cumulative: int, into: str) -> int:
+        """Count in what `origin` has sent altogether, once; returns how many units are new."""
+        here = self._dynamos[self.region]
+        attribute = accepted_from(origin)
+        item = here.get(self._table, *key)
+        while item is not None:
+            seen = int(item.get(attribute, 0))
+            if cumulative <= seen:
+                return 0
+            guard = "#accepted = :seen" if seen else "attribute_not_exists(#accepted)"
+            values = {"sent": cumulative, "more": cumulative - seen} | ({"seen": seen} if seen else {})
+            wire = expression(f"SET #accepted = :sent, {into} = {into} + :more", guard, **values)
+            wire["ExpressionAttributeNames"] = {"#accepted": attribute}
+            try:
+                here.update(self._table, *key, wire, returns="NONE")
+            except ConditionFailedError as failed:
+                item = failed.item
+            else:
+                return cumulative - seen
+        return 0
+
+    def _send_rights(self, region: str, holder: Holder, need: int, newborn: Allotment) -> int:
+        """Make the other region's write; returns what it has sent here altogether."""
+        there = self._dynamos[region]
+        key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        item = there.get(self._table, *key)
+        now_ms = to_millis(self._clock())
+        for _ in range(_RACES):
+            if item is None:
+                units = to_send(newborn.unbacked, need, idle=True)
+                born = allotment_to_item(send_rights(newborn, self.region, units), *key, holder.ends_ms)
+                roster = keys.roster(region, holder.org_id, holder.meter, holder.period)
+                there.put(self._table, {"pk": roster, "sk": holder.user_id})
+                item = there.put_if_absent(self._table, born)
+                if item is None:
+                    return units
+            met = allotment_from_item(item)
+            asleep = idle(met, now_ms)
+            if asleep and met.unbacked < need and met.available:
+                self._release(region, holder, key, met)
+                item = there.get(self._table, *key)
+                met = allotment_from_item(item) if item else met
+            units = to_send(met.unbacked, need, idle=asleep)
+            if not units:
+                return met.sent.get(self.region, 0)
+            try:
+                sent = there.update(self._table, *key, _sending(self.region, units, "unbacked"))
+            except ConditionFailedError as failed:
+                item = failed.item
+            else:
+                return int(sent[sent_to(self.region)])
+        return 0
+
+    def _release(self, region: str, holder: Holder, key: keys.Key, met: Allotment) -> None:
+        """Give back what an idle allotment of another region holds; a decision meanwhile prevents it."""
+        freed = release(met)
+        writes = return_writes(self._table, region, holder.org_id, holder.meter, holder.user_id, freed.returns)
+        writes.append(update_of(self._table, *key, change_of(met, freed.allotment)))
+        try:
+            self._dynamos[region].transact(writes)
+        except TransactionFailedError:
+            return
+
+    def _send_units(self, region: str, grant: Grant, need: int) -> int:
+        there = self._dynamos[region]
+        pool = mint(grant, region)
+        key = keys.pools(region, grant.org_id, grant.meter, grant.user_id), pool.key
+        item: Item | None = there.get(self._table, *key)
+        for _ in range(_RACES):
+            if item is None:
+                item = there.put_if_absent(self._table, pool_to_item(pool, key[0])) or pool_to_item(pool, key[0])
+            met = pool_from_item(item)
+            units = to_send(met.available, need, idle=met.allotted == 0)
+            if not units:
+                return met.sent.get(self.region, 0)
+            try:
+                sent = there.update(self._table, *key, _sending(self.region, units, "available"))
+            except ConditionFailedError as failed:
+                item = failed.item
+            else:
+                return int(sent[sent_to(self.region)])
+        return 0
+
+
+def _sending(to: str, units: int, out_of: str) -> Item:
+    wire = expression(
+        f"SET {out_of} = {out_of} - :units, #sent = if_not_exists(#sent, :zero) + :more",
+        f"{out_of} >= :units",
+        units=units,
+        more=units,
+        zero=0,
+    )
+    wire["ExpressionAttributeNames"] = {"#sent": sent_to(to)}
+    return wire

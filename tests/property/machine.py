@@ -1,0 +1,299 @@
+"""Arbitrary histories of one organisation, with what must hold after every step."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from cutlass.domain import allotments, invariants
+from cutlass.domain.allotments import Allotment, Verdict
+from cutlass.domain.grants import Category
+from cutlass.domain.organisations import User
+from cutlass.domain.periods import from_millis
+from tests.property.model import HOME, METER, REGIONS, TOPOLOGY, Company
+from tests.unit.domain.samples import grant
+
+HOUR_MS = 3_600_000
+
+regions = st.sampled_from(REGIONS)
+users = st.sampled_from(["ann", "bob"])
+units = st.one_of(st.integers(1, 5), st.integers(6, 40))
+aheads = st.one_of(
+    st.just(0),
+    st.integers(-6_000, 5_000),  # about fresh
+    st.sampled_from([None, -HOUR_MS, -30 * HOUR_MS]),
+)
+
+
+class Histories(RuleBasedStateMachine):
+    """Requests, replays, grants, changes and delays in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.company = Company()
+        self.looked_up: list[tuple[str, str, str, int]] = []
+
+    # --- requests
+
+    @rule(region=regions, user=users, units=units, ahead=aheads)
+    def check(self, region, user, units, ahead):
+        """A request with an id of now, about now, long ago, or without a time."""
+        company = self.company
+        company.decide(company.regions[region], user, company.request_id(ahead), units)
+
+    @rule(region=regions, user=users, count=st.integers(17, 40), gap=st.integers(0, 40))
+    def burst(self, region, user, count, gap):
+        """Many requests of one user, more than a ring holds."""
+        company = self.company
+        for _ in range(count):
+            company.now_ms += gap
+            company.decide(company.regions[region], user, company.request_id(), 1)
+
+    @precondition(lambda self: self.company.charged)
+    @rule(age=st.integers(0, 60))
+    def replay(self, age):
+        """Send a charged request again: the newest, or one `age` before it."""
+        company = self.company
+        request_id = list(company.charged)[-1 - age % len(company.charged)]
+        region, user, units = company.charged[request_id]
+        outcome = company.decide(company.regions[region], user, request_id, units)
+        assert outcome == "replayed", f"the replay of {request_id} was {outcome}"
+
+    @rule(region=regions, user=users)
+    def look_up(self, region, user):
+        """A request without a time finds that the ledger does not know it, and is held up there."""
+        place = self.company.regions[region]
+        if met := place.allotments.get(self.company.key(place, user)):
+            self.looked_up.append((region, user, self.company.request_id(None), met.trims))
+
+    @precondition(lambda self: self.looked_up)
+    @rule(again=st.booleans())
+    def come_back(self, again):
+        """That request comes back with what it found; or its caller, tired of waiting, sends it again."""
+        company = self.company
+        region, user, request_id, fence = self.looked_up[-1]
+        place = company.regions[region]
+        if again:
+            company.decide(place, user, request_id, 1)
+        elif met := place.allotments.get(company.key(place, user)):
+            spend = company.spend(place, user, request_id, 1, fence)
+            if allotments.judge(met, spend) is Verdict.TAKEN:
+                company.charge(place, company.key(place, user), spend)
+
+    # --- time and the stream
+
+    @rule(ms=st.one_of(st.integers(1, 300), st.integers(1_000, 6_000)))
+    def wait(self, ms):
+        """Let moments pass, with whatever the consumers are behind."""
+        self.company.now_ms += ms
+
+    @rule(ms=st.integers(10_000, 20 * HOUR_MS))
+    def rest(self, ms):
+        """Let hours pass; the consumers are never that far behind."""
+        self.catch_up()
+        self.company.now_ms += ms
+
+    @rule(before=st.integers(1, 4_000))
+    def come_to_the_end_of_a_period(self, before):
+        """Let the day pass to its last seconds."""
+        company = self.company
+        end = company.period(company.regions[HOME]).end_ms
+        if end - before > company.now_ms:
+            self.catch_up()
+            company.now_ms = end - before
+
+    @rule(region=regions, count=st.integers(1, 60), crash=st.booleans())
+    def meter(self, region, count, crash):
+        """The consumer takes a batch; after a crash it takes it again."""
+        self.company.meter(self.company.regions[region], count, crash=crash)
+
+    @rule()
+    def catch_up(self):
+        """All consumers take all there is."""
+        for region in self.company.regions.values():
+            while region.read < len(region.stream):
+                self.company.meter(region, 100)
+
+    # --- changes of what is held, slower than the decisions beside them
+
+    @rule(region=regions, user=users, units=units)
+    def begin_refill(self, region, user, units):
+        """Plan a change, to be written later if it still holds."""
+        place = self.company.regions[region]
+        if transaction := self.company.supply(place, user, units):
+            place.underway.append(transaction)
+
+    @precondition(lambda self: any(region.underway for region in self.company.regions.values()))
+    @rule(first=st.booleans())
+    def finish(self, first):
+        """Write the oldest or the newest change under way."""
+        place = next(region for region in self.company.regions.values() if region.underway)
+        self.company.commit(place, place.underway.pop(0 if first else -1))
+
+    @rule(region=regions, later=st.booleans())
+    def sweep(self, region, later):
+        """Settle every allotment of a period that has ended."""
+        company, place = self.company, self.company.regions[region]
+        current = company.period(place).key
+        for key in [key for key in place.allotments if key.period < current]:
+            if later and (transaction := company.settlement(place, key)):
+                place.underway.append(transaction)
+            else:
+                company.settle(place, key)
+
+    # --- rights that move between regions
+
+    @rule(origin=regions, to=regions, which=st.integers(0, 9), moved=units)
+    def send(self, origin, to, which, moved):
+        """A region sends units of a pool to another one."""
+        place = self.company.regions[origin]
+        if origin != to and place.pools:
+            self.company.send(place, to, sorted(place.pools)[which % len(place.pools)], moved)
+
+    @rule(origin=regions, to=regions, user=users, moved=units)
+    def send_rights(self, origin, to, user, moved):
+        """A region sends rights of a user's limit to another one."""
+        place = self.company.regions[origin]
+        key = self.company.key(place, user)
+        if origin != to and key in place.allotments:
+            self.company.send_rights(place, to, key, moved)
+
+    @precondition(lambda self: self.company.messages)
+    @rule(age=st.integers(0, 12))
+    def deliver(self, age):
+        """A message arrives: the newest or an older one, perhaps again."""
+        messages = self.company.messages
+        self.company.deliver(messages[-1 - age % len(messages)])
+
+    @rule(region=regions, user=users, later=st.booleans())
+    def release(self, region, user, later):
+        """An allotment gives back what it holds."""
+        place = self.company.regions[region]
+        key = self.company.key(place, user)
+        if key in place.allotments:
+            transaction = self.company.release(place, key)
+            if later:
+                place.underway.append(transaction)
+            else:
+                self.company.commit(place, transaction)
+
+    # --- the organisation
+
+    @rule(
+        amount=st.integers(1, 80),
+        priority=st.sampled_from([5, 50, 50, 950]),
+        lasts_ms=st.sampled_from([None, 3_000, 3_000, HOUR_MS, 30 * HOUR_MS]),
+        user=st.sampled_from([None, None, "ann"]),
+    )
+    def grant(self, amount, priority, lasts_ms, user):
+        """Grant credits, to all or to one user."""
+        now = from_millis(self.company.now_ms)
+        self.company.grant(
+            grant(
+                grant_id=f"requests:credit{len(self.company.grants)}",
+                amount=amount,
+                priority=priority,
+                effective_at=now,
+                expires_at=None if lasts_ms is None else now + timedelta(milliseconds=lasts_ms),
+                user_id=user,
+                split=TOPOLOGY.split(amount, HOME),
+                created_at=now,
+            )
+        )
+
+    @precondition(lambda self: any(g.category.prepaid for g in self.company.grants.values()))
+    @rule(which=st.integers(0, 50))
+    def void(self, which):
+        """End some credits."""
+        credit = [g for g in self.company.grants.values() if g.category.prepaid]
+        self.company.voided.add(credit[which % len(credit)].grant_id)
+        self.company.burn(self.company.regions[HOME])
+
+    @rule(user=users, limit=st.integers(0, 120))
+    def set_limit(self, user, limit):
+        """Give a user a limit of their own."""
+        self.company.users[user] = User("org", user, {METER: limit})
+
+    @rule(plan=st.sampled_from(["basic", "premium"]))
+    def set_plan(self, plan):
+        """Move to a plan: up at once, down from the next period."""
+        self.company.set_plan(plan)
+
+    @rule(region=regions)
+    def learn(self, region):
+        """What the home region wrote arrives in a region."""
+        self.company.learn(self.company.regions[region])
+
+    @rule()
+    def partition(self):
+        """Cut the regions off from the home region, or join them again."""
+        self.company.cut_off = not self.company.cut_off
+
+    # --- what must hold
+
+    @invariant()
+    def nothing_is_made_or_lost(self):
+        """Every unit of every item is accounted for."""
+        for region in self.company.regions.values():
+            problems = invariants.check_region(region.pools.values(), region.allotments.values())
+            assert problems == [], f"{region.name}: {problems}"
+
+    @invariant()
+    def grants_are_minted_once(self):
+        """The regions' pools of a grant are no more than the grant."""
+        for one in self.company.grants.values():
+            of_grant = {
+                name: pool
+                for name, region in self.company.regions.items()
+                for pool in region.pools.values()
+                if pool.grant_id == one.grant_id
+            }
+            problems = invariants.check_grant(one, of_grant)
+            assert problems == [], problems
+
+    @invariant()
+    def rights_are_sent_before_they_arrive(self):
+        """No region accepts more rights of a user than were sent to it."""
+        regions_of: dict[tuple[str, str], dict[str, Allotment]] = {}
+        for name, region in self.company.regions.items():
+            for key, allotment in region.allotments.items():
+                regions_of.setdefault((key.user_id, key.period), {})[name] = allotment
+        problems = [line for of_user in regions_of.values() for line in invariants.check_rights(of_user)]
+        assert problems == [], problems
+
+    @invariant()
+    def plans_are_granted_exactly(self):
+        """The grants of a period are no more than the largest plan includes."""
+        granted: dict[str, int] = {}
+        for one in self.company.grants.values():
+            if one.category is Category.PLAN:
+                period = one.grant_id.partition("@")[0]
+                granted[period] = granted.get(period, 0) + one.amount
+        assert all(amount in {150, 300} for amount in granted.values()), granted
+
+    @invariant()
+    def nobody_exceeds_a_limit(self):
+        """Usage over all regions stays within the user's limit and own grants, and within all grants."""
+        company = self.company
+        used: dict[tuple[str, str], int] = {}
+        for region in company.regions.values():
+            for key, allotment in region.allotments.items():
+                who = key.user_id, key.period
+                used[who] = used.get(who, 0) + allotment.used
+        for (user, period), spent in used.items():
+            own = sum(g.amount for g in company.grants.values() if g.user_id == user)
+            assert spent <= company.peak[user, period] + own, f"{user} has spent {spent} in {period}"
+        assert sum(used.values()) <= sum(g.amount for g in company.grants.values())
+        assert sum(used.values()) == sum(units for _, _, units in company.charged.values())
+
+    @invariant()
+    def what_is_metered_is_what_was_used(self):
+        """A consumer that has read everything has counted everything, once."""
+        for region in self.company.regions.values():
+            if region.read < len(region.stream):
+                continue
+            for key, allotment in region.allotments.items():
+                tally = region.tallies[key]
+                assert sum(tally.units.values()) == allotment.used, f"usage of {key}"
+                assert sum(tally.refusals.values()) == allotment.refused, f"refusals of {key}"
+                assert tally.moved == allotment.drawn - allotment.returned - allotment.expired, f"in hand: {key}"

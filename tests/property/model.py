@@ -1,0 +1,391 @@
+"""One organisation in several regions, run by the production rules over dictionaries.
+
+What DynamoDB does is imitated: a write is atomic, changes of what is held go on beside decisions and hold
+only under their conditions, streams are read late and again, regions learn of each other late. The rules
+themselves are called through their modules, so that a test may break one of them.
+"""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+
+from cutlass.domain import allotments, grants, metering, pools, refills, transfers
+from cutlass.domain.allotments import Allotment, Spend, Verdict
+from cutlass.domain.grants import Category, Grant
+from cutlass.domain.ids import FRESH_MS, RequestIdentity
+from cutlass.domain.ledger import segment_start, segments_of, was_fresh
+from cutlass.domain.metering import AllotmentKey
+from cutlass.domain.organisations import Organisation, Status, User, change
+from cutlass.domain.periods import Period, from_millis, to_millis
+from cutlass.domain.plans import AtEnd, PeriodKind
+from cutlass.domain.pools import Pool
+from cutlass.domain.refills import Draw, Shortage
+from tests.unit.domain.samples import NOW_MS, catalogue, organisation, plan, topology
+
+TOPOLOGY = topology(regions=3, home_percent=70)
+REGIONS = tuple(TOPOLOGY.regions)
+HOME = REGIONS[0]
+BASIC = plan("basic", 0, period=PeriodKind.DAY, included=150, user_limit=60)
+PREMIUM = plan(
+    "premium", 1, period=PeriodKind.DAY, included=300, user_limit=100, at_end=AtEnd.OVERAGE, overage_cap=40
+)
+CATALOGUE = catalogue(BASIC, PREMIUM)
+METER = "requests"
+
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held"}
+_ATTEMPTS = 12
+
+
+class RuleBrokenError(AssertionError):
+    """The rules did what they must never do."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A change of an allotment, with the pools it moves units from (positive) or back to (negative)."""
+
+    key: AllotmentKey
+    old: Allotment | None
+    new: Allotment
+    moves: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one region has sent another altogether, of a pool or of a user's rights."""
+
+    origin: str
+    to: str
+    item: str | AllotmentKey
+    cumulative: int
+
+
+@dataclass
+class Region:
+    """What one region owns, and what it has heard of the organisation."""
+
+    name: str
+    organisation: Organisation
+    users: dict[str, User]
+    pools: dict[str, Pool] = field(default_factory=dict)
+    allotments: dict[AllotmentKey, Allotment] = field(default_factory=dict)
+    stream: list[tuple[AllotmentKey, Allotment | None, Allotment, int]] = field(default_factory=list)
+    read: int = 0
+    ledger: set[tuple[int | None, str]] = field(default_factory=set)
+    counted: dict[metering.DayKey, int] = field(default_factory=dict)
+    tallies: dict[AllotmentKey, metering.Tally] = field(default_factory=lambda: defaultdict(metering.Tally))
+    underway: list[Transaction] = field(default_factory=list)
+
+    def write(self, key: AllotmentKey, new: Allotment, now_ms: int) -> None:
+        self.stream.append((key, self.allotments.get(key), new, now_ms))
+        self.allotments[key] = new
+
+    def in_ledger(self, request_id: str) -> bool:
+        return any((place, request_id) in self.ledger for place in (None, *segments_of(request_id)))
+
+
+class Company:
+    """One organisation with its users, grants, regions, and a list of who was charged for what."""
+
+    def __init__(self, users: Iterable[str] = ("ann", "bob")) -> None:
+        self.now_ms = NOW_MS
+        self.organisation = organisation(BASIC, now=from_millis(NOW_MS))
+        self.users = {name: User("org", name) for name in users}
+        self.grants: dict[str, Grant] = {}
+        self.voided: set[str] = set()
+        self.regions = {name: Region(name, self.organisation, dict(self.users)) for name in REGIONS}
+        self.charged: dict[str, tuple[str, str, int]] = {}
+        self.peak: Counter[tuple[str, str]] = Counter()
+        self.messages: list[Message] = []
+        self.cut_off = False
+        self._serial = 0
+
+    # --- requests -------------------------------------------------------------------------------------
+
+    def request_id(self, ahead_ms: int | None = 0) -> str:
+        """A new request id of a time `ahead_ms` from now; opaque for None."""
+        self._serial += 1
+        if ahead_ms is None:
+            return f"order-{self._serial}"
+        return str(uuid.UUID(int=(self.now_ms + ahead_ms) << 80 | 7 << 76 | 2 << 62 | self._serial))
+
+    def spend(self, region: Region, user: str, request_id: str, units: int, fence: int | None) -> Spend:
+        identity = RequestIdentity.of(request_id, "org", user, "default", str(units))
+        return Spend(identity, "default", units, region.organisation.rev, self.now_ms, fence)
+
+    def decide(self, region: Region, user: str, request_id: str, units: int) -> str:
+        """Decide a request as `cutlass.storage.decider` does: `charged`, `replayed` or `refused`."""
+        fence = None
+        for _ in range(_ATTEMPTS):
+            key = self.key(region, user)
+            met = region.allotments.get(key)
+            spend = self.spend(region, user, request_id, units, fence)
+            verdict = Verdict.SHORT if met is None else allotments.judge(met, spend)
+            if verdict is Verdict.TAKEN:
+                self.charge(region, key, spend)
+                return "charged"
+            if verdict is Verdict.REPEATED:
+                return self.replayed(request_id)
+            if verdict is Verdict.LATE:
+                if self.recorded(region, user, spend.identity):
+                    return self.replayed(request_id)
+                fence = met.trims
+                continue
+            if verdict is Verdict.TERMS_CHANGED:
+                region.organisation = self.organisation
+            transaction = self.supply(region, user, units)
+            if transaction is None:
+                region.write(key, allotments.refuse(region.allotments[key], spend, "short"), self.now_ms)
+                return "refused"
+            self.commit(region, transaction)
+        raise RuleBrokenError(f"{user} in {region.name} got no answer after {_ATTEMPTS} attempts")
+
+    def charge(self, region: Region, key: AllotmentKey, spend: Spend) -> None:
+        request_id = spend.identity.request_id
+        if request_id in self.charged:
+            raise RuleBrokenError(f"{request_id} was charged twice")
+        if any(chunk.expires_ms <= self.now_ms for chunk, _ in allotments.unspent(region.allotments[key])):
+            raise RuleBrokenError(f"{request_id} was charged past the expiry of what {key.user_id} held")
+        self.charged[request_id] = (region.name, key.user_id, spend.units)
+        region.write(key, allotments.consume(region.allotments[key], spend), self.now_ms)
+
+    def replayed(self, request_id: str) -> str:
+        if request_id not in self.charged:
+            raise RuleBrokenError(f"{request_id} is answered as a replay, but was never charged")
+        return "replayed"
+
+    def recorded(self, region: Region, user: str, identity: RequestIdentity) -> bool:
+        """Whether the ledger or the period before knows a request."""
+        period = self.period(region)
+        if region.in_ledger(identity.request_id):
+            return True
+        if identity.time_ms > period.start_ms + FRESH_MS:
+            return False
+        before = region.allotments.get(self.key(region, user, self.period_before(region)))
+        return before is not None and identity.mark in before.ring
+
+    # --- supply ---------------------------------------------------------------------------------------
+
+    def period(self, region: Region) -> Period:
+        return region.organisation.period_at(CATALOGUE, from_millis(self.now_ms))
+
+    def period_before(self, region: Region) -> Period:
+        moment = self.period(region).start - timedelta(milliseconds=1)
+        return region.organisation.period_at(CATALOGUE, moment)
+
+    def key(self, region: Region, user: str, period: Period | None = None) -> AllotmentKey:
+        return AllotmentKey(region.name, "org", user, METER, (period or self.period(region)).key)
+
+    def supply(self, region: Region, user: str, units: int) -> Transaction | None:
+        """Plan what brings an allotment to where it can answer; None where nothing does."""
+        key = self.key(region, user)
+        met = region.allotments.get(key)
+        if met is not None and met.until_ms <= self.now_ms:
+            return Transaction(key, met, allotments.settle(met, self.now_ms).allotment, {})
+        if met is None:
+            self.settle(region, self.key(region, user, self.period_before(region)))
+        base = self.under_terms(region, user, met)
+        if met is not None and base.available >= units:
+            return Transaction(key, met, base, {})
+        live = self.live_pools(region, user)
+        draws = refills.plan_refill(base, live, units, self.now_ms)
+        if isinstance(draws, Shortage) or not any(pool.category is Category.PLAN for pool in live):
+            self.open_period(region)
+            self.mint(region)
+            draws = refills.plan_refill(base, self.live_pools(region, user), units, self.now_ms)
+        if isinstance(draws, Shortage):
+            if met is not None:
+                return None
+            draws = ()  # born empty, it can say of a replay that it is late
+        self.check_order(base, draws, self.live_pools(region, user))
+        moves = {draw.pool.key: draw.units for draw in draws}
+        return Transaction(key, met, refills.refill(base, draws, self.now_ms), moves)
+
+    def under_terms(self, region: Region, user: str, met: Allotment | None) -> Allotment:
+        org = region.organisation
+        of, period = org.plan_at(CATALOGUE, from_millis(self.now_ms)), self.period(region)
+        limit = region.users[user].limit(of, METER)
+        share = region.users[user].share(of, METER, region.name, HOME, TOPOLOGY)
+        self.peak[user, period.key] = max(self.peak[user, period.key], limit or 0)
+        if met is None:
+            start = period.start_ms + FRESH_MS
+            return Allotment(org.rev, of.name, limit, rights=share, unbacked=share, mark_ms=start)
+        if (met.rev, met.limit, met.rights) == (org.rev, limit, share):
+            return met
+        return refills.adopt(met, rev=org.rev, plan=of.name, limit=limit, share=share)
+
+    def live_pools(self, region: Region, user: str) -> list[Pool]:
+        name = region.organisation.terms_at(from_millis(self.now_ms)).plan
+        return [
+            pool
+            for pool in region.pools.values()
+            if pool.live(self.now_ms)
+            and pool.user_id in {None, user}
+            and grants.spendable(pool.category, CATALOGUE, name, METER)
+        ]
+
+    def check_order(self, base: Allotment, draws: Iterable[Draw], live: list[Pool]) -> None:
+        """A pool may be passed over only when it is empty or the user's limit is reached."""
+        taken = {draw.pool.key: draw.units for draw in draws}
+        last = max((draw.pool.order for draw in draws), default=(0, 0, ""))
+        limited = base.unbacked <= sum(d.units for d in draws if d.pool.user_id is None)
+        for pool in live:
+            left = pool.available - taken.get(pool.key, 0)
+            if pool.order < last and left and not (limited and pool.user_id is None):
+                raise RuleBrokenError(f"{pool.key} has {left} units left, but a later pool was drawn from")
+
+    def commit(self, region: Region, transaction: Transaction) -> bool:
+        """Write a change under the conditions of `cutlass.storage`; False if something came between."""
+        key, now = transaction.key, region.allotments.get(transaction.key)
+        if (transaction.old is None) != (now is None):
+            return False
+        changed = transaction.new if now is None else _merged(transaction, now)
+        if changed is None or any(region.pools[k].available < n for k, n in transaction.moves.items()):
+            return False
+        for pool_key, units in transaction.moves.items():
+            pool = region.pools[pool_key]
+            counter = "allotted" if units > 0 else "returned"
+            region.pools[pool_key] = replace(
+                pool,
+                available=pool.available - units,
+                members=pool.members + (transaction.old is None),
+                **{counter: getattr(pool, counter) + abs(units)},
+            )
+        region.write(key, changed, self.now_ms)
+        return True
+
+    def settle(self, region: Region, key: AllotmentKey) -> None:
+        """Give back what is left of a period that has ended."""
+        if transaction := self.settlement(region, key):
+            self.commit(region, transaction)
+
+    def settlement(self, region: Region, key: AllotmentKey) -> Transaction | None:
+        met = region.allotments.get(key)
+        if met is None or not met.available:
+            return None
+        settled = allotments.settle(met, self.now_ms, everything=True)
+        returns = {pool: -units for pool, units in settled.returns.items()}
+        return Transaction(key, met, settled.allotment, returns)
+
+    # --- rights that move between regions -------------------------------------------------------------
+
+    def send(self, origin: Region, to: str, pool_key: str, units: int) -> None:
+        """Move pool units towards another region, as far as there are any."""
+        pool = origin.pools[pool_key]
+        moved = min(units, pool.available)
+        origin.pools[pool_key] = sent = transfers.send(pool, to, moved)
+        self.messages.append(Message(origin.name, to, pool_key, sent.sent.get(to, 0)))
+
+    def send_rights(self, origin: Region, to: str, key: AllotmentKey, units: int) -> None:
+        """Move rights of a user's limit towards another region, as far as they are not backed."""
+        met = origin.allotments[key]
+        sent = transfers.send_rights(met, to, min(units, met.unbacked))
+        origin.write(key, sent, self.now_ms)
+        self.messages.append(Message(origin.name, to, replace(key, region=to), sent.sent.get(to, 0)))
+
+    def deliver(self, message: Message) -> None:
+        """Hand a message to the region it is for; messages come in any order, and again."""
+        region, item = self.regions[message.to], message.item
+        if isinstance(item, str) and item in region.pools:
+            region.pools[item] = transfers.accept(region.pools[item], message.origin, message.cumulative)
+        elif isinstance(item, AllotmentKey) and item in region.allotments:
+            met = region.allotments[item]
+            region.write(item, transfers.accept_rights(met, message.origin, message.cumulative), self.now_ms)
+
+    def release(self, region: Region, key: AllotmentKey) -> Transaction:
+        """Plan to give back what an idle allotment holds."""
+        met = region.allotments[key]
+        released = allotments.release(met)
+        returns = {pool: -units for pool, units in released.returns.items()}
+        return Transaction(key, met, released.allotment, returns)
+
+    # --- what the organisation does -------------------------------------------------------------------
+
+    def open_period(self, region: Region) -> None:
+        """Write the plan's missing grants at the home region, if it can be reached."""
+        if self.cut_off and region.name != HOME:
+            return
+        org, now = region.organisation, from_millis(self.now_ms)
+        of, period = org.plan_at(CATALOGUE, now), self.period(region)
+        missing = grants.missing_grants(org, of, period, TOPOLOGY, self.grants.values(), now=now)
+        for grant in missing:
+            self.grants.setdefault(grant.grant_id, grant)
+
+    def mint(self, region: Region, *, heard: bool = False) -> None:
+        if self.cut_off and region.name != HOME and not heard:
+            return
+        for grant in self.grants.values():
+            born = pools.mint(grant, region.name, voided=grant.grant_id in self.voided)
+            region.pools.setdefault(born.key, born)
+
+    def grant(self, grant: Grant) -> None:
+        self.grants[grant.grant_id] = grant
+        self.mint(self.regions[HOME])
+
+    def burn(self, region: Region) -> None:
+        for key, pool in region.pools.items():
+            if pool.grant_id in self.voided and pool.available:
+                left = pool.available
+                region.pools[key] = replace(pool, available=0, burned=pool.burned + left)
+
+    def set_plan(self, name: str) -> None:
+        org = self.organisation
+        rule, now = org.terms[-1].rule, from_millis(self.now_ms)
+        self.organisation = change(org, CATALOGUE, plan=name, rule=rule, status=Status.ACTIVE, now=now)
+
+    def learn(self, region: Region) -> None:
+        """What the home region wrote arrives: terms, limits, grants, voids."""
+        region.organisation, region.users = self.organisation, dict(self.users)
+        self.mint(region, heard=True)
+        self.burn(region)
+        for user in self.users:
+            key = self.key(region, user)
+            if (met := region.allotments.get(key)) and met.rev < self.organisation.rev:
+                region.write(key, replace(met, rev=self.organisation.rev), self.now_ms)  # as `note_terms`
+
+    # --- the stream's consumer ------------------------------------------------------------------------
+
+    def meter(self, region: Region, count: int, *, crash: bool = False) -> None:
+        """Record the next changes of the stream; a crash repeats them with the next batch."""
+        batch = region.stream[region.read : region.read + count]
+        events, newest = [], {}
+        for key, old, new, at_ms in batch:
+            if event := metering.event_of(key, old, new, from_millis(at_ms)):
+                events.append(event)
+                newest[key] = new
+        for event in events:
+            if event.entry and event.entry.reason is None:
+                at_ms, request_id = to_millis(event.entry.at), event.entry.request_id or ""
+                region.ledger.add((segment_start(at_ms), request_id))
+                if not was_fresh(request_id, at_ms):
+                    region.ledger.add((None, request_id))
+        for day, tally in metering.by_day(events, region.counted).items():
+            region.counted[day] = tally.seq
+            region.tallies[day[0]].include(tally)
+        for key, image in newest.items():
+            now = region.allotments[key]
+            chosen = allotments.trim(image.ring, image.mark_ms, self.now_ms)
+            if chosen and now.trims == image.trims:
+                ring, trims = now.ring - chosen.marks, now.trims + 1
+                region.write(key, replace(now, ring=ring, mark_ms=chosen.mark_ms, trims=trims), self.now_ms)
+        if not crash:
+            region.read += len(batch)
+
+
+def _merged(transaction: Transaction, now: Allotment) -> Allotment | None:
+    """Apply a change beside decisions made since it was planned, as `cutlass.storage.allotments.change_of`."""
+    old, new = transaction.old or now, transaction.new
+    if now.refills != old.refills:
+        return None
+    if new.available < old.available and (now.used, now.available) != (old.used, old.available):
+        return None
+    if now.unbacked < old.unbacked - new.unbacked:
+        return None
+    values = {}
+    for name in (f.name for f in fields(Allotment)):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            values[name] = after if name in _SET_WHOLE else getattr(now, name) + after - before
+    return replace(now, **values)

@@ -1,0 +1,149 @@
+"""The histories notice when a rule is wrong: each deliberate bug must make one of them fail.
+
+A mutant that survives means that the rule it breaks is not tested. The scenarios come first, because they
+are quick; the search behind them is derandomised, so that a mutant found today is found tomorrow.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from cutlass.domain import allotments, grants, metering, pools, refills, transfers
+from cutlass.domain.allotments import Verdict
+from tests.property.machine import Histories
+from tests.property.model import TOPOLOGY
+from tests.property.scenarios import SCENARIOS, play
+
+SEARCH = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+Rule = Callable[..., Any]
+Mutant = tuple[ModuleType, str, Callable[[Rule], Rule]]
+
+
+def changed(module: ModuleType, name: str, change: Callable[..., Any]) -> Mutant:
+    """A rule whose answer is spoilt: `change` takes the right answer and what was asked."""
+    return module, name, lambda right: lambda *args, **options: change(right(*args, **options), *args)
+
+
+def asked(module: ModuleType, name: str, change: Callable[..., tuple[Any, ...]]) -> Mutant:
+    """A rule that is asked something else: `change` takes the arguments and gives others."""
+    return module, name, lambda right: lambda *args, **options: right(*change(*args), **options)
+
+
+def _stale_settle(settled, allotment, *_):
+    """Chunks keep the numbers they had before others left."""
+    old = {chunk.pool: chunk for chunk in allotment.held}
+    held = tuple(old[chunk.pool] for chunk in settled.allotment.held)
+    return replace(settled, allotment=replace(settled.allotment, held=held))
+
+
+def _lossy_settle(settled, *_):
+    """What goes back to the pools is forgotten by one unit."""
+    returns = {pool: units - 1 for pool, units in settled.returns.items() if units > 1}
+    return replace(settled, returns=returns)
+
+
+def _released_own(released, allotment):
+    """The rights of units of a user's own grants stay behind as if they were of the user's limit."""
+    back = released.allotment.returned - allotment.returned
+    return replace(
+        released,
+        allotment=replace(
+            released.allotment, unbacked=allotment.unbacked + back, released=allotment.released + back
+        ),
+    )
+
+
+def _without_limit(allotment, live, units, now_ms):
+    return replace(allotment, unbacked=10**6), live, units, now_ms
+
+
+def _without_the_first(allotment, live, units, now_ms):
+    return allotment, sorted(live, key=lambda pool: pool.order)[1:] or live, units, now_ms
+
+
+MUTANTS: dict[str, Mutant] = {
+    "judge forgets the ring": asked(allotments, "judge", lambda a, s: (replace(a, ring=frozenset()), s)),
+    "judge forgets the watermark": asked(allotments, "judge", lambda a, s: (replace(a, mark_ms=0), s)),
+    "judge forgets the fence": asked(
+        allotments, "judge", lambda a, s: (a, s if s.fence is None else replace(s, fence=a.trims))
+    ),
+    "judge takes a late id": changed(
+        allotments, "judge", lambda verdict, a, s: Verdict.TAKEN if verdict is Verdict.LATE else verdict
+    ),
+    "judge forgets expiry": asked(allotments, "judge", lambda a, s: (replace(a, until_ms=10**15), s)),
+    "judge gives one unit too many": asked(
+        allotments, "judge", lambda a, s: (replace(a, available=a.available + 1), s)
+    ),
+    "consume does not remember": changed(allotments, "consume", lambda taken, a, s: replace(taken, ring=a.ring)),
+    "consume takes a unit less": changed(
+        allotments, "consume", lambda taken, a, s: replace(taken, available=taken.available + 1)
+    ),
+    "trim leaves the watermark": changed(
+        allotments, "trim", lambda chosen, ring, mark, now: chosen and replace(chosen, mark_ms=mark)
+    ),
+    "settle does not shift what stays": changed(allotments, "settle", _stale_settle),
+    "settle loses units on the way": changed(allotments, "settle", _lossy_settle),
+    "settle keeps expired units": asked(allotments, "settle", lambda a, now: (a, 0)),
+    "refill leaves the user's limit": changed(
+        refills, "refill", lambda filled, a, *_: replace(filled, unbacked=a.unbacked)
+    ),
+    "refill forgets a user's own grants": changed(
+        refills, "refill", lambda filled, a, *_: replace(filled, extra=a.extra)
+    ),
+    "refill is not guarded": changed(refills, "refill", lambda filled, a, *_: replace(filled, refills=a.refills)),
+    "a refill looks at no limit": asked(refills, "plan_refill", _without_limit),
+    "a refill looks at no priority": asked(refills, "plan_refill", _without_the_first),
+    "adopt mints the share again": changed(
+        refills,
+        "adopt",
+        lambda new, a: replace(new, rights=new.rights + 5, unbacked=new.unbacked + 5),
+    ),
+    "mint gives every region the whole grant": changed(
+        pools, "mint", lambda pool, grant, region: replace(pool, minted=grant.amount, available=grant.amount)
+    ),
+    "an upgrade grants all anew": changed(
+        grants,
+        "missing_grants",
+        lambda missing, org, plan, *_: [
+            replace(g, amount=all_of, split=TOPOLOGY.split(all_of, org.home_region))
+            for g in missing
+            if (all_of := plan.meters[g.meter].included)
+        ],
+    ),
+    "accept adds what was sent altogether": asked(
+        transfers, "accept", lambda pool, origin, total: (pool, origin, total + pool.accepted.get(origin, 0))
+    ),
+    "accepted rights add up": asked(
+        transfers, "accept_rights", lambda a, origin, total: (a, origin, total + a.accepted.get(origin, 0))
+    ),
+    "sent rights stay": changed(transfers, "send_rights", lambda sent, a, *_: replace(sent, unbacked=a.unbacked)),
+    "release frees rights that came with units": changed(allotments, "release", _released_own),
+    "metering counts a batch again": asked(metering, "by_day", lambda events, counted: (events, {})),
+    "metering forgets what expired": changed(
+        metering, "event_of", lambda event, *_: event and replace(event, moved=max(0, event.moved))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_wrong_rule_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, rule, mutate = MUTANTS[name]
+    monkeypatch.setattr(module, rule, mutate(getattr(module, rule)))
+    with pytest.raises(AssertionError):  # noqa: PT012 - whichever notices first
+        for scenario in SCENARIOS:
+            play(scenario)
+        run_state_machine_as_test(Histories, settings=SEARCH)
