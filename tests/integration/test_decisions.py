@@ -8,7 +8,7 @@ from cutlass.domain.decisions import Reason
 from cutlass.domain.errors import ConflictError, InvalidRequestError, NotFoundError
 from cutlass.domain.grants import Category
 from cutlass.domain.organisations import Status
-from cutlass.domain.periods import PeriodRule
+from cutlass.domain.periods import PeriodRule, to_millis
 from tests.support.world import World
 
 
@@ -301,3 +301,76 @@ def test_an_organisation_founded_in_two_regions_at_once_is_one(world: World) -> 
     store.organisations._known = known
     assert (organisation.home_region, created) == ("london", False)
     assert store.directory.look("sydney", world.org) is None
+
+
+def test_a_downgrade_on_the_last_day_takes_back_what_was_written_ahead(world: World) -> None:
+    world.found(plan="premium")
+    world.now = world.now.replace(day=30, hour=12)
+    assert world.check().allowed
+    store = world.stores["london"]
+    store.organisations.put(world.org, plan="premium")  # writes December's grants ahead
+    store.organisations.put(world.org, plan="basic")
+    world.replicate()
+    world.pass_time(days=1)
+    assert world.check().limit == 1000
+    assert store.balances.organisation(world.org).meters["requests"].limit == 10_000
+    world.replicate()
+    left = sum(
+        p.available
+        for s in world.stores.values()
+        for p in s.pools.of(world.org, "requests")
+        if p.live(to_millis(world.now))
+    )
+    assert left <= 10_000
+    assert world.audit() == []
+
+
+def test_a_void_holds_for_units_that_come_back(world: World) -> None:
+    world.found(plan="basic", requests=100)
+    grants = world.stores["london"].grants
+    view, _ = grants.create(world.org, meter="requests", amount=1000, priority=1)
+    assert world.check().allowed
+    grants.void(world.org, view.grant.grant_id)
+    world.pass_time(days=10)
+    assert world.check().allowed
+    pool = next(p for p in world.stores["london"].pools.of(world.org, "requests") if p.category.prepaid)
+    assert pool.returned == 9
+    assert pool.available == 9, "what came back is not handed out again"
+    assert world.audit() == []
+
+
+def test_rights_that_backed_expired_credits_serve_again(world: World) -> None:
+    world.found(requests=100)
+    world.stores["london"].grants.create(
+        world.org, meter="requests", amount=1000, priority=1, expires_at=world.now + timedelta(minutes=5)
+    )
+    assert world.check().allowed
+    world.pass_time(minutes=10)
+    assert sum(world.check().allowed for _ in range(110)) == 99
+    assert world.audit() == []
+
+
+def test_moving_a_user_does_not_mint_the_limit_again(world: World) -> None:
+    world.found(requests=100)
+    world.cut()
+    assert sum(world.check("london").allowed for _ in range(100)) == 80
+    world.heal()
+    world.stores["london"].organisations.put_user(
+        world.org, "ann", limits={"requests": 100}, usual_region="sydney"
+    )
+    world.replicate()
+    allowed = sum(world.check("sydney").allowed for _ in range(100))
+    assert allowed == 20
+    world.now = world.now.replace(day=30, hour=12)
+    world.check("london")  # writes the next period's grants ahead
+    world.replicate()
+    world.pass_time(days=1)
+    world.cut()
+    assert sum(world.check("sydney").allowed for _ in range(100)) == 80
+
+
+def test_terms_that_arrive_before_the_organisation_does_are_asked_for(world: World) -> None:
+    world.found(home="sydney")
+    assert world.check("london").allowed
+    world.stores["london"].organisations.put(world.org, plan="premium")  # written in Sydney, applied here
+    assert world.check("london").plan == "premium"

@@ -6,7 +6,7 @@ import pytest
 
 from cutlass.domain.allotments import RING_TRIM_AT
 from cutlass.domain.decisions import Decision, DecisionRequest
-from cutlass.domain.errors import ConflictError, IdempotencyMismatchError
+from cutlass.domain.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError
 from tests.support.world import World
 
 
@@ -73,7 +73,7 @@ def test_a_request_of_the_period_before_is_recognised_at_the_turn(world: World) 
 @pytest.mark.parametrize("kind", ["opaque", "old", "ahead", "far ahead"])
 def test_an_id_that_does_not_carry_our_time_is_charged_once(world: World, kind: str) -> None:
     world.found()
-    ahead = {"old": -3_600_000, "ahead": 20_000, "far ahead": 86_400_000 * 40}
+    ahead = {"old": -3_600_000, "ahead": 20_000, "far ahead": 80_000_000}
     ids = [f"order-{n}" if kind == "opaque" else world.request_id(ahead_ms=ahead[kind]) for n in range(24)]
     first = []
     for request_id in ids:
@@ -161,3 +161,21 @@ def test_a_replay_in_the_other_region_is_recognised_once_the_ledger_is_there(wor
     world.pass_time(seconds=10)
     assert world.check("sydney", request_id=request_id) == as_first(first)
     assert used(world, "sydney") == 0
+
+
+def test_an_id_ahead_of_the_clock_is_charged_once_over_the_turn_of_the_period(world: World) -> None:
+    world.found()
+    world.now = world.now.replace(day=30, hour=23, minute=59, second=59)
+    ids = [world.request_id(ahead_ms=ahead) for ahead in (8_000, 20_000, 7_200_000)]
+    first = [world.check(request_id=i) for i in ids]
+    world.meter()
+    for seconds in (5, 10, 5, 7_190):
+        world.pass_time(seconds=seconds)
+        world.check()
+        assert [world.check(request_id=i) for i in ids] == [as_first(d) for d in first], f"at {world.now}"
+
+
+def test_an_id_more_than_a_day_ahead_is_refused(world: World) -> None:
+    world.found()
+    with pytest.raises(InvalidRequestError, match="clock"):
+        world.check(request_id=world.request_id(ahead_ms=86_400_000 + 60_000))

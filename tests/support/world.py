@@ -23,7 +23,7 @@ from cutlass.domain.pools import Pool
 from cutlass.functions.terms import apply_item
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store, keys
-from cutlass.storage.codec import decode_item
+from cutlass.storage.codec import Item, decode_item
 from cutlass.storage.dynamo import Tally
 from cutlass.storage.items import allotment_from_item, pool_from_item
 from cutlass.storage.settings import Settings
@@ -146,10 +146,7 @@ class World:
         for region, store in self.stores.items():
             pools = store.pools.of(self.org, meter)
             held: dict[tuple[str, str], Allotment] = {}
-            scan = self.engine.wire(region).call(
-                "dynamodb", "Scan", {"TableName": store.allotments.table, "ConsistentRead": True}
-            )
-            for item in map(decode_item, scan["Items"]):
+            for item in self._items(region, store.allotments.table):
                 key = keys.parse_allotment(item["pk"], item["sk"])
                 if key and key[0] == region and key[1] == self.org and key[3] == meter:
                     held[key[2], key[4]] = allotment_from_item(item)
@@ -167,6 +164,21 @@ class World:
             of_grant = {r: pools[grant.grant_id] for r, pools in pools_of.items() if grant.grant_id in pools}
             problems += invariants.check_grant(grant, of_grant)
         return problems
+
+    def _items(self, region: str, table: str) -> Iterator[Item]:
+        """Every item of the organisation in a region's table."""
+        request: dict[str, object] = {
+            "TableName": table,
+            "ConsistentRead": True,
+            "FilterExpression": "contains(pk, :org)",
+            "ExpressionAttributeValues": {":org": {"S": f"{region}#{self.org}#"}},
+        }
+        while True:
+            answer = self.engine.wire(region).call("dynamodb", "Scan", request)
+            yield from map(decode_item, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def request_id(self, *, ahead_ms: int = 0) -> str:
         """A time-ordered request id of the world's time."""

@@ -211,13 +211,16 @@ class Settlement:
 def settle(allotment: Allotment, now_ms: int, *, everything: bool = False) -> Settlement:
     """Take expired units out of an allotment; with `everything` (its period ended) give back the rest too.
 
+    Rights of the user's limit that backed expired units become unbacked again.
+
     The chunks that stay are renumbered, because `upto` counts units that left in order.
     """
     returns: dict[str, int] = {}
-    expired, kept = 0, []
+    expired, freed, kept = 0, 0, []
     for chunk, units in unspent(allotment):
         if chunk.expires_ms <= now_ms:
             expired += units
+            freed += 0 if of_user(chunk.pool) else units
         elif everything:
             returns[chunk.pool] = returns.get(chunk.pool, 0) + units
         else:
@@ -233,6 +236,8 @@ def settle(allotment: Allotment, now_ms: int, *, everything: bool = False) -> Se
         available=allotment.available - expired - back,
         returned=allotment.returned + back,
         expired=allotment.expired + expired,
+        unbacked=allotment.unbacked + freed,
+        released=allotment.released + freed,
         refills=allotment.refills + 1,
         seq=allotment.seq + 1,
         held=tuple(held),
@@ -255,8 +260,8 @@ def release(allotment: Allotment) -> Settlement:
     back = sum(units for pool, units in settlement.returns.items() if not of_user(pool))
     freed = replace(
         settlement.allotment,
-        unbacked=allotment.unbacked + back,
-        released=allotment.released + back,
+        unbacked=settlement.allotment.unbacked + back,
+        released=settlement.allotment.released + back,
     )
     return replace(settlement, allotment=freed)
 

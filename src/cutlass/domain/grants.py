@@ -61,31 +61,32 @@ def missing_grants(
     plan: Plan,
     period: Period,
     topology: Topology,
-    existing: Iterable[Grant],
+    existing: Iterable[tuple[Grant, bool]],
     *,
     now: datetime,
 ) -> list[Grant]:
     """What the plan's grants of a period still lack: all of them at its start, the difference after an upgrade.
 
-    Ids and amounts follow from what exists, so two callers that see the same make the same grants, and
-    writing them if absent makes each once.
+    An id follows from how many there are, so of two callers that see the same, also for different plans,
+    only one makes its grant by writing it if absent; the other looks again.
+
+    Parameters
+    ----------
+    existing : Iterable[tuple[Grant, bool]]
+        The organisation's grants, each with whether it was voided.
     """
-    granted: Counter[str] = Counter()
-    for grant in existing:
-        granted[grant.grant_id.partition("@")[0]] += grant.amount
+    existing = list(existing)
+    granted, parts = _of_period(period, existing), Counter[str]()
+    for grant, _ in existing:
+        parts[grant.grant_id.partition("@")[0]] += 1
     missing = []
-    for meter, allowance in plan.meters.items():
-        wanted = {Category.PLAN: allowance.included}
-        if allowance.at_end is AtEnd.OVERAGE:
-            wanted[Category.OVERAGE] = allowance.overage_cap
-        for category, amount in wanted.items():
-            base = f"{meter}:{category}-{period.key}"
-            if amount <= granted[base]:
-                continue
-            more = amount - granted[base]
+    for (meter, category), amount in _wanted(plan).items():
+        base = _period_grant_id(meter, category, period)
+        more = amount - sum(grant.amount for grant in granted.get(base, ()))
+        if more > 0:
             missing.append(
                 Grant(
-                    grant_id=f"{base}@{plan.name}" if granted[base] else base,
+                    grant_id=f"{base}@{parts[base]}" if parts[base] else base,
                     org_id=organisation.org_id,
                     meter=meter,
                     category=category,
@@ -99,6 +100,49 @@ def missing_grants(
                 )
             )
     return missing
+
+
+def superseded_grants(plan: Plan, period: Period, existing: Iterable[tuple[Grant, bool]]) -> list[Grant]:
+    """The grants of a period not begun that a change of plan or of period rule has made wrong.
+
+    They were written ahead, for more units than the plan includes now or for a period that ends otherwise.
+    """
+    existing = list(existing)
+    wrong = [
+        grant
+        for grant, voided in existing
+        if not voided
+        and not grant.category.prepaid
+        and grant.effective_at == period.start
+        and grant.expires_at != period.end
+    ]
+    wanted = {_period_grant_id(*key, period): amount for key, amount in _wanted(plan).items()}
+    for base, grants in _of_period(period, existing).items():
+        if sum(grant.amount for grant in grants) > wanted.get(base, 0):
+            wrong += grants
+    return wrong
+
+
+def _wanted(plan: Plan) -> dict[tuple[str, Category], int]:
+    wanted = {(meter, Category.PLAN): allowance.included for meter, allowance in plan.meters.items()}
+    for meter, allowance in plan.meters.items():
+        if allowance.at_end is AtEnd.OVERAGE:
+            wanted[meter, Category.OVERAGE] = allowance.overage_cap
+    return wanted
+
+
+def _period_grant_id(meter: str, category: Category, period: Period) -> str:
+    return f"{meter}:{category}-{period.key}"
+
+
+def _of_period(period: Period, existing: Iterable[tuple[Grant, bool]]) -> dict[str, list[Grant]]:
+    """The standing grants that come with a plan for exactly this period, by the first part of their ids."""
+    found: dict[str, list[Grant]] = {}
+    for grant, voided in existing:
+        span = grant.effective_at, grant.expires_at
+        if not voided and not grant.category.prepaid and span == (period.start, period.end):
+            found.setdefault(grant.grant_id.partition("@")[0], []).append(grant)
+    return found
 
 
 def spendable(category: Category, catalogue: Catalogue, plan: str, meter: str) -> bool:

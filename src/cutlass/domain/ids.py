@@ -12,6 +12,9 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 FRESH_MS = 5_000
 """How far a request id's time may be from ours for the single write alone to decide it."""
 
+MAX_AHEAD_MS = 86_400_000
+"""How far a request id may lie ahead of our time: as far as a clock in the wrong time zone, and no further."""
+
 _EARLIEST_MS, _LATEST_MS = 1_577_836_800_000, 4_102_444_800_000  # 2020 to 2100: outside it is no clock
 
 

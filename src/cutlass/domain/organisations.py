@@ -94,12 +94,18 @@ def change(
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One of an organisation's people or keys; `limits` override the plan's per-user limit, by meter."""
+    """One of an organisation's people or keys; `limits` override the plan's per-user limit, by meter.
+
+    `usual_region` (None: the home region) holds from the next period on. In the period of the change, the
+    one of `moved_at`, rights were divided by `former_region`, and dividing them anew would make some twice.
+    """
 
     org_id: str
     user_id: str
     limits: Mapping[str, int] = field(default_factory=dict)
     usual_region: str | None = None
+    former_region: str | None = None
+    moved_at: datetime | None = None
     rev: int = 1
 
     def limit(self, plan: Plan, meter: str) -> int | None:
@@ -108,9 +114,26 @@ class User:
         allowance = plan.meters.get(meter)
         return own if own is not None else allowance.user_limit if allowance else 0
 
-    def share(self, plan: Plan, meter: str, region: str, home: str, topology: Topology) -> int:
-        """Units of the user's limit that `region` may hand out by itself."""
+    def region_in(self, period: Period) -> str | None:
+        """The region by which the user's rights of a period are divided."""
+        moved = self.moved_at is not None and self.moved_at >= period.start
+        return self.former_region if moved else self.usual_region
+
+    def share(self, plan: Plan, meter: str, region: str, home: str, topology: Topology, period: Period) -> int:
+        """Units of the user's limit that `region` may hand out by itself in a period."""
         limit = self.limit(plan, meter)
         if limit is None:
             return MAX_UNITS
-        return topology.split(limit, self.usual_region or home).get(region, 0)
+        return topology.split(limit, self.region_in(period) or home).get(region, 0)
+
+
+def change_user(
+    user: User, *, limits: Mapping[str, int], usual_region: str | None, period: Period, now: datetime
+) -> User:
+    """Change a user's limits or usual region; returns `user` itself when nothing changes."""
+    changed = replace(user, limits=dict(limits), usual_region=usual_region)
+    if changed == user:
+        return user
+    if usual_region != user.usual_region:
+        changed = replace(changed, former_region=user.region_in(period), moved_at=now)
+    return replace(changed, rev=user.rev + 1)

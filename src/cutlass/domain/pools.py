@@ -28,6 +28,8 @@ class Pool:
         Units moved to and from other regions, by region; each side writes only its own.
     burned, expired : int
         Units ended by a void, and by the grant's expiry.
+    voided : bool
+        Whether the grant was voided: nothing may be handed out any more, also of what comes back.
     members : int
         Allotments that were born from this pool: how many users may want more of it.
     """
@@ -45,6 +47,7 @@ class Pool:
     burned: int = 0
     expired: int = 0
     members: int = 0
+    voided: bool = False
     sent: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
 
@@ -60,7 +63,7 @@ class Pool:
 
     def live(self, now_ms: int) -> bool:
         """Whether units of the pool may be handed out now."""
-        return self.starts_ms <= now_ms < self.expires_ms
+        return not self.voided and self.starts_ms <= now_ms < self.expires_ms
 
 
 def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:
@@ -76,6 +79,7 @@ def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:
         minted=share,
         available=0 if voided else share,
         burned=share if voided else 0,
+        voided=voided,
     )
 
 

@@ -50,6 +50,8 @@ def plan_refill(
     `headroom`, what is known to be left of a limit that was lowered.
     """
     need = units - allotment.available
+    if need <= 0:
+        return ()
     ahead = wanted(allotment, now_ms)
     limit = min(allotment.unbacked, headroom)
     draws: list[Draw] = []

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from cutlass.domain.allotments import Allotment, Spend, Trim, Verdict, consume, judge, refuse
 from cutlass.storage import keys
@@ -11,6 +12,9 @@ from cutlass.storage.items import ATTRIBUTE, allotment_from_item, chunks_to_wire
 
 _SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held"}
 """Fields a change replaces. All others are counters, changed by a difference, since decisions go on."""
+
+_EARLIER = 3
+"""Allotments of earlier periods that are asked about a request; a period is a day at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,23 @@ class Allotments:
             self._dynamo.update(
                 self.table, *key, expression("SET rev = :rev", "rev < :rev", rev=rev), returns="NONE"
             )
+
+    def earlier(
+        self, org_id: str, user_id: str, meter: str, period: str, *, region: str | None = None
+    ) -> list[tuple[str, Allotment]]:
+        """Read the newest allotments of a user's periods before one, newest first, each with its period's key.
+
+        They reach back further than an id may lie ahead of its time.
+        """
+        items = self._dynamo.query(
+            self.table,
+            keys.allotments(region or self.region, org_id, user_id),
+            between=(f"{meter}#", f"{meter}#{period}"),
+            limit=_EARLIER + 1,
+            backwards=True,
+        )
+        found = [(item["sk"].partition("#")[2], allotment_from_item(item)) for item in islice(items, _EARLIER + 1)]
+        return [(key, allotment) for key, allotment in found if key < period][:_EARLIER]
 
     def read(self, key: keys.Key) -> Allotment | None:
         """Read an allotment as it is now."""

@@ -101,7 +101,7 @@ class Balances:
             parts = {}
             for region, key in wanted.items():
                 held = allotment_of(items.get((self._table, *key)))
-                share = user.share(plan, meter, region, organisation.home_region, self._directory.topology)
+                share = user.share(plan, meter, region, organisation.home_region, self._directory.topology, period)
                 own = [p for p in self._pools.of(org_id, meter, user_id, region=region) if p.user_id]
                 prepaid = sum(p.available for p in own if p.live(to_millis(now)))
                 parts[region] = RegionBalance(
@@ -122,8 +122,10 @@ class Balances:
         period = organisation.period_at(self._catalogue, now)
         granted = [
             grant.amount
-            for grant, _ in self._directory.grants(organisation, meter)
-            if not grant.category.prepaid and (grant.effective_at, grant.expires_at) == (period.start, period.end)
+            for grant, voided in self._directory.grants(organisation, meter)
+            if not voided
+            and not grant.category.prepaid
+            and (grant.effective_at, grant.expires_at) == (period.start, period.end)
         ]
         parts = {}
         for region in self._directory.topology.regions:

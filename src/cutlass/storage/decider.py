@@ -5,12 +5,12 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cutlass.domain.allotments import Allotment, Spend, Verdict
 from cutlass.domain.decisions import REGION_SHORT_RETRY_SECONDS, Decision, DecisionRequest, Reason
 from cutlass.domain.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, UnavailableError
-from cutlass.domain.ids import FRESH_MS, RequestIdentity, decision_id, new_request_id
+from cutlass.domain.ids import MAX_AHEAD_MS, RequestIdentity, decision_id, new_request_id, request_time
 from cutlass.domain.ledger import LedgerEntry
 from cutlass.domain.organisations import Organisation, Status
 from cutlass.domain.periods import Period, to_millis
@@ -119,6 +119,11 @@ class Decider:
             return self._without_allotment(request, request_id, Reason.ORG_SUSPENDED, organisation)
         if not self._offered(organisation, request):
             return self._without_allotment(request, request_id, Reason.FEATURE_NOT_IN_PLAN, organisation)
+        if request_time(request_id) > to_millis(now) + MAX_AHEAD_MS:
+            raise InvalidRequestError(
+                "request_id is a UUIDv7 of a time more than a day ahead: check the clock it was made with",
+                field="request_id",
+            )
         feature = self._catalogue.features[request.feature]
         units = feature.units if request.units is None else request.units
         if not 0 <= units <= MAX_UNITS:
@@ -152,7 +157,8 @@ class Decider:
             else:
                 if consumed.verdict is Verdict.TERMS_CHANGED and met and met.rev > case.organisation.rev:
                     self._profiles.pop(request.org_id, None)
-                subject = self._subjects.find(request.org_id, request.user_id, request.feature)
+                known = met.rev if met else 0
+                subject = self._subjects.find(request.org_id, request.user_id, request.feature, at_least=known)
                 if isinstance(subject, Reason):
                     self._profiles.pop(request.org_id, None)
                     return self._refused(case, subject, key, met)
@@ -192,23 +198,16 @@ class Decider:
         self._profiles[organisation.org_id] = organisation
 
     def _recorded(self, case: _Case) -> LedgerEntry | None:
-        """Find the first answer to a request the ring need not know: in the ledger, or in the period before."""
+        """Find the first answer to a request the ring need not know: in the ledger, or in periods before."""
         request, identity = case.request, case.identity
         entry = self._ledger.find(request.org_id, request.user_id, case.meter, identity.request_id)
-        if entry is None and identity.time_ms <= case.period.start_ms + FRESH_MS:
-            previous = self._before(case)
-            if previous is not None and identity.mark in previous.ring:
-                return self._await_entry(case, previous)
+        if entry is None:
+            for _, earlier in self._allotments.earlier(
+                request.org_id, request.user_id, case.meter, case.period.key
+            ):
+                if identity.mark in earlier.ring:
+                    return self._await_entry(case, earlier)
         return entry
-
-    def _before(self, case: _Case) -> Allotment | None:
-        moment = case.period.start - timedelta(milliseconds=1)
-        period = case.organisation.period_at(self._catalogue, moment)
-        return self._allotments.read(
-            keys.allotment(
-                self._allotments.region, case.request.org_id, case.request.user_id, case.meter, period.key
-            )
-        )
 
     def _repeated(self, case: _Case, met: Allotment) -> Decision:
         return self._replay(case, self._await_entry(case, met))

@@ -7,6 +7,7 @@ yet asks the others once, off the usual path of a decision.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from cutlass.domain.errors import NotFoundError, UnavailableError
 from cutlass.domain.grants import Category, Grant
@@ -184,13 +185,24 @@ def user_to_item(user: User, home: str) -> Item:
         "user_id": user.user_id,
         "limits": dict(user.limits),
         "usual": user.usual_region,
+        "former": user.former_region,
+        "moved": None if user.moved_at is None else to_millis(user.moved_at),
         "rev": user.rev,
     }
 
 
 def user_from_item(item: Item) -> User:
     """Read a user off its item."""
-    return User(item["org_id"], item["user_id"], item["limits"], item.get("usual"), item["rev"])
+    moved = item.get("moved")
+    return User(
+        org_id=item["org_id"],
+        user_id=item["user_id"],
+        limits=item["limits"],
+        usual_region=item.get("usual"),
+        former_region=item.get("former"),
+        moved_at=None if moved is None else from_millis(moved),
+        rev=item["rev"],
+    )
 
 
 def grant_to_item(grant: Grant, home: str, fingerprint: str | None = None) -> Item:
@@ -209,6 +221,16 @@ def grant_to_item(grant: Grant, home: str, fingerprint: str | None = None) -> It
         "split": dict(grant.split),
         "created": to_millis(grant.created_at),
         "fingerprint": fingerprint,
+    }
+
+
+def void_to_item(grant: Grant, home: str, voided_at: datetime) -> Item:
+    """The record that voids a grant, beside it."""
+    return {
+        "pk": keys.grants(home, grant.org_id),
+        "sk": keys.void(grant.grant_id),
+        "org_id": grant.org_id,
+        "voided": to_millis(voided_at),
     }
 
 

@@ -12,7 +12,7 @@ from cutlass.domain.ids import digest, new_request_id
 from cutlass.domain.periods import from_millis, to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.storage import keys
-from cutlass.storage.directory import Directory, grant_from_item, grant_to_item
+from cutlass.storage.directory import Directory, grant_from_item, grant_to_item, void_to_item
 from cutlass.storage.paging import Page
 from cutlass.storage.terms import TermsKeeper
 
@@ -73,8 +73,6 @@ class Grants:
             raise InvalidRequestError(f"there is no meter {meter!r}; the meters are {names}", field="meter")
         if not category.prepaid:
             raise InvalidRequestError("only paid and promotional credits can be granted", field="category")
-        if expires_at is not None and expires_at <= max(now, effective_at or now):
-            raise InvalidRequestError("expires_at must lie in the future, behind effective_at", field="expires_at")
         if user_id is None:
             organisation = self._directory.get(org_id)
         else:
@@ -97,7 +95,16 @@ class Grants:
         body = digest(
             meter, str(amount), str(priority), category, str(effective_at), str(expires_at), user_id or ""
         ).hex()
-        met = self._directory.at_home(home).put_if_absent(self._table, grant_to_item(grant, home, body[:16]))
+        stored = self._directory.at_home(home)
+        item = grant_to_item(grant, home, body[:16])
+        if expires_at is None or expires_at > max(now, effective_at or now):
+            met = stored.put_if_absent(self._table, item)
+        else:  # too late for a new grant, not for the answer to an old request
+            met = stored.get(self._table, item["pk"], item["sk"])
+            if met is None:
+                raise InvalidRequestError(
+                    "expires_at must lie in the future, behind effective_at", field="expires_at"
+                )
         if met is not None:
             if met.get("fingerprint") != body[:16]:
                 raise IdempotencyMismatchError(
@@ -150,9 +157,8 @@ class Grants:
                 hint="change the organisation's plan instead",
             )
         home = self._directory.get(org_id).home_region
-        pk = keys.grants(home, org_id)
-        voided = {"pk": pk, "sk": keys.void(identity), "org_id": org_id, "voided": to_millis(self._clock())}
-        self._directory.at_home(home).put_if_absent(self._table, voided)
+        void = void_to_item(view.grant, home, self._clock())
+        self._directory.at_home(home).put_if_absent(self._table, void)
         self._keeper.apply_void(view.grant)
         return self.get(org_id, identity)
 

@@ -8,7 +8,7 @@ index, under the id alone.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -175,6 +175,7 @@ class Ledger:
 
 
 def _days(start: datetime, end: datetime) -> Iterator[datetime]:
+    end = min(end, datetime.max.replace(tzinfo=UTC) - timedelta(days=1))
     day = start.replace(hour=0, minute=0, second=0, microsecond=0)
     while day < end:
         yield day

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from cutlass.domain.errors import UnavailableError
-from cutlass.domain.grants import Grant, missing_grants
+from cutlass.domain.grants import Grant, missing_grants, superseded_grants
 from cutlass.domain.organisations import Organisation
 from cutlass.domain.plans import Catalogue
-from cutlass.storage.directory import Directory, grant_to_item
+from cutlass.storage.directory import Directory, grant_to_item, void_to_item
 from cutlass.storage.pools import Pools
 
 _WRITE_AHEAD = timedelta(days=1)
 """How long before a period ends the next one's grants are written, so that every region sees them in time."""
+
+_RACES = 8
 
 
 class Minting:
@@ -32,8 +34,9 @@ class Minting:
         self._clock = clock
 
     def open_period(self, organisation: Organisation) -> str:
-        """Write what the plan's grants of the current period (and soon the next) lack.
+        """Write what the plan's grants of the current period (and soon the next) lack, at the home region.
 
+        Grants written ahead that a change of terms has made wrong are voided before their period begins.
         Returns the region whose view of the grants is complete: this one, or the home region. Raises
         `UnavailableError` when the home region, which alone decides what is missing, does not answer.
         """
@@ -42,13 +45,24 @@ class Minting:
         period = organisation.period_at(self._catalogue, now)
         complete = here
         for moment in [now, period.end] if period.end - now <= _WRITE_AHEAD else [now]:
-            missing = self._missing(organisation, moment, at=here)
-            if missing and home != here:
+            if home != here and any(self._wrong(organisation, moment, at=here)):
                 complete = home
-                missing = self._missing(organisation, moment, at=home)
-            for grant in missing:
-                self._directory.at_home(home).put_if_absent(self._table, grant_to_item(grant, home))
+            if complete == home:
+                self._mend(organisation, moment)
         return complete
+
+    def _mend(self, organisation: Organisation, moment: datetime) -> None:
+        home = organisation.home_region
+        there = self._directory.at_home(home)
+        for _ in range(_RACES):
+            missing, superseded = self._wrong(organisation, moment, at=home)
+            for grant in superseded:
+                there.put_if_absent(self._table, void_to_item(grant, home, self._clock()))
+                self._pools.burn(grant)
+            written = [there.put_if_absent(self._table, grant_to_item(grant, home)) is None for grant in missing]
+            if not superseded and all(written):
+                return
+        raise UnavailableError("the organisation's plan is being changed by others", hint="send the request again")
 
     def mint(self, organisation: Organisation, meter: str, user_id: str | None = None) -> None:
         """Bring to life every pool of a meter from which the organisation, or one user, may be supplied here.
@@ -68,10 +82,14 @@ class Minting:
             if grant.user_id in {None, user_id} and (grant.expires_at is None or grant.expires_at > now)
         )
 
-    def _missing(self, organisation: Organisation, moment: datetime, *, at: str) -> list[Grant]:
+    def _wrong(self, organisation: Organisation, moment: datetime, *, at: str) -> tuple[list[Grant], list[Grant]]:
+        """What grants a period lacks and, if it has not begun, which it has but should not."""
         plan = organisation.plan_at(self._catalogue, moment)
         period = organisation.period_at(self._catalogue, moment)
+        now = self._clock()
         existing = [
-            grant for meter in plan.meters for grant, _ in self._directory.grants(organisation, meter, at=at)
+            pair for meter in self._catalogue.meters for pair in self._directory.grants(organisation, meter, at=at)
         ]
-        return missing_grants(organisation, plan, period, self._directory.topology, existing, now=self._clock())
+        missing = missing_grants(organisation, plan, period, self._directory.topology, existing, now=now)
+        superseded = superseded_grants(plan, period, existing) if now < period.start else []
+        return missing, superseded

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from cutlass.domain.errors import ConflictError, InvalidRequestError, UnavailableError
-from cutlass.domain.organisations import Organisation, Status, User, change, found
+from cutlass.domain.organisations import Organisation, Status, User, change, change_user, found
 from cutlass.domain.periods import PeriodRule
 from cutlass.domain.plans import Catalogue
 from cutlass.storage import keys
@@ -175,10 +175,14 @@ class Organisations:
         raise UnavailableError("the organisation is being changed by others", hint="send the request again")
 
     def _change_user(self, home: Dynamo, organisation: Organisation, user: User, wanted: User) -> User:
+        now = self._clock()
+        period = organisation.period_at(self._catalogue, now)
         for _ in range(_RACES):
-            if (user.limits, user.usual_region) == (wanted.limits, wanted.usual_region):
+            changed = change_user(
+                user, limits=wanted.limits, usual_region=wanted.usual_region, period=period, now=now
+            )
+            if changed is user:
                 return user
-            changed = User(user.org_id, user.user_id, wanted.limits, wanted.usual_region, user.rev + 1)
             item = user_to_item(changed, organisation.home_region)
             try:
                 home.put_if_revision(self._table, item, user.rev)

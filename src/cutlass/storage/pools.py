@@ -46,18 +46,20 @@ class Pools:
         pool = mint(grant, self.region, voided=True)
         pk = self._partition(grant)
         item = self._dynamo.put_if_absent(self._table, pool_to_item(pool, pk))
-        while item is not None and (left := int(item["available"])):
+        while item is not None and not (item["voided"] and item["available"] == 0):
+            left = int(item["available"])
             try:
                 item = self._dynamo.update(
                     self._table,
                     pk,
                     pool.key,
                     expression(
-                        "SET available = available - :left, burned = burned + :gone",
+                        "SET available = available - :left, burned = burned + :gone, voided = :yes",
                         "available = :seen",
                         left=left,
                         gone=left,
                         seen=left,
+                        yes=True,
                     ),
                 )
             except ConditionFailedError as moved:
@@ -72,10 +74,11 @@ class Pools:
             pool.key,
             expression(
                 "SET available = available - :units, allotted = allotted + :given, members = members + :born",
-                "available >= :units",
+                "available >= :units AND voided = :no",
                 units=units,
                 given=units,
                 born=int(birth),
+                no=False,
             ),
         )
 

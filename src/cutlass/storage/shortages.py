@@ -70,7 +70,13 @@ class Shortages:
             if sent and (units_new := self._transfers.accept_rights(holder, region, sent)):
                 return Taken(units_new, everywhere=True)
         need = max(1, units - base.available - base.unbacked)
-        return self._transfers.take_rights(holder, need, partial(self._subjects.newborn, subject))
+        return self._transfers.take_rights(holder, need, partial(self._unborn, subject))
+
+    def _unborn(self, subject: Subject, region: str) -> Allotment:
+        """The allotment another region would begin with, behind what the user's earlier ones there remember."""
+        org_id, user_id = subject.organisation.org_id, subject.user.user_id
+        earlier = self._transfers.earlier(region, org_id, user_id, subject.meter, subject.period.key)
+        return self._subjects.newborn(subject, earlier, region=region)
 
     def _take_units(self, subject: Subject, base: Allotment, units: int, grants: dict[str, Grant]) -> Taken:
         own = {pool.grant_id: pool for pool in self._subjects.pools(subject)}

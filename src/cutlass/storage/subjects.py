@@ -1,13 +1,13 @@
 """Who asks for what, and all that is known here about what they may spend: the reading side of supply."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
 from cutlass.domain.allotments import Allotment
 from cutlass.domain.decisions import Reason
 from cutlass.domain.grants import Grant, spendable
-from cutlass.domain.ids import FRESH_MS
+from cutlass.domain.ids import FRESH_MS, mark_time
 from cutlass.domain.organisations import Organisation, Status, User
 from cutlass.domain.periods import Period, to_millis
 from cutlass.domain.plans import Catalogue, Plan
@@ -56,9 +56,15 @@ class Subjects:
         self.region = allotments.region
         self.regions = directory.topology.regions
 
-    def find(self, org_id: str, user_id: str, feature: str) -> Subject | Reason:
-        """Find who asks, as the directory has them now, or why they may not do this at all."""
+    def find(self, org_id: str, user_id: str, feature: str, *, at_least: int = 0) -> Subject | Reason:
+        """Find who asks, as the directory has them now, or why they may not do this at all.
+
+        An allotment may know the organisation's revision `at_least` before this region's copy of the
+        organisation does: then the home region is asked. Raises `UnavailableError` when it does not answer.
+        """
         organisation, user = self._directory.find(org_id, user_id)
+        if organisation is not None and organisation.rev < at_least:
+            organisation = self._directory.look(organisation.home_region, org_id)
         if organisation is None:
             return Reason.UNKNOWN_ORG
         if organisation.status is Status.SUSPENDED:
@@ -72,18 +78,22 @@ class Subjects:
         period = organisation.period_at(self._catalogue, now)
         return Subject(organisation, user, plan, period, self._catalogue.features[feature].meter)
 
-    def before(self, subject: Subject) -> Subject:
-        """The same subject in the period before."""
-        moment = subject.period.start - timedelta(milliseconds=1)
-        return replace(subject, period=subject.organisation.period_at(self._catalogue, moment))
-
     def share(self, subject: Subject, region: str) -> int:
         """Units of the subject's limit that a region begins a period with."""
         home, topology = subject.organisation.home_region, self._directory.topology
-        return subject.user.share(subject.plan, subject.meter, region, home, topology)
+        return subject.user.share(subject.plan, subject.meter, region, home, topology, subject.period)
 
-    def newborn(self, subject: Subject, region: str | None = None) -> Allotment:
-        """The allotment the subject begins a period with, in this region or another."""
+    def newborn(
+        self, subject: Subject, earlier: Iterable[Allotment] = (), *, region: str | None = None
+    ) -> Allotment:
+        """The allotment the subject begins a period with, in this region or another.
+
+        Ids decided in an earlier period lie behind its watermark, and so are looked up: those from before
+        this one, and those ahead of their time that the allotments of `earlier` periods remember.
+        """
+        marks = [subject.period.start_ms + FRESH_MS]
+        for allotment in earlier:
+            marks += [allotment.mark_ms, *map(mark_time, allotment.ring)]
         share = self.share(subject, region or self.region)
         return Allotment(
             rev=subject.organisation.rev,
@@ -91,9 +101,7 @@ class Subjects:
             limit=subject.limit,
             rights=share,
             unbacked=share,
-            # Ids from before the period may have been decided in the one before: behind the watermark
-            # they are looked up.
-            mark_ms=subject.period.start_ms + FRESH_MS,
+            mark_ms=max(marks),
         )
 
     def others(self, subject: Subject) -> dict[str, Allotment | None]:

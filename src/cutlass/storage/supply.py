@@ -70,12 +70,14 @@ class Supply:
         if met is not None and met.until_ms <= now_ms:
             self._allotments.change(key, met, settle(met, now_ms).allotment)
             return None
-        base = self._under_terms(subject, met) if met else self._subjects.newborn(subject)
         if met is None:
-            self._settle_previous(subject)
-        elif base.rev != met.rev and base.available >= units:
-            self._allotments.change(key, met, base)
-            return None
+            base = self._subjects.newborn(subject, self._settle_earlier(subject))
+        else:
+            base = self._under_terms(subject, met)
+            if base.available >= units:
+                if base is not met:
+                    self._allotments.change(key, met, base)
+                return None
         base, headroom = self._with_others(subject, base)
         draws = self._plan(subject, base, units, headroom)
         if isinstance(draws, Shortage):
@@ -90,9 +92,12 @@ class Supply:
     def look(self, subject: Subject, units: int) -> tuple[Allotment, Reason | None]:
         """See whether `units` would be allowed, without taking or writing anything of an allotment."""
         met = self._allotments.read(self._key(subject))
+        now_ms = to_millis(self._clock())
         base = self._under_terms(subject, met) if met else self._subjects.newborn(subject)
+        if base.until_ms <= now_ms:
+            base = settle(base, now_ms).allotment
         base, headroom = self._with_others(subject, base)
-        if base.available >= units and base.until_ms > to_millis(self._clock()):
+        if base.available >= units:
             return base, None
         draws = self._plan(subject, base, units, headroom)
         return base, self._shortages.reason(subject, base, units, draws) if isinstance(draws, Shortage) else None
@@ -134,19 +139,20 @@ class Supply:
             return met
         return adopt(met, rev=organisation.rev, plan=subject.plan.name, limit=subject.limit, share=share)
 
-    def _settle_previous(self, subject: Subject) -> None:
-        """Give back what the user still held at the end of the period before."""
-        self.settle(self._subjects.before(subject))
+    def _settle_earlier(self, subject: Subject) -> list[Allotment]:
+        """Give back what the user still holds from periods that have ended; returns those allotments."""
+        org_id, user_id, meter = subject.organisation.org_id, subject.user.user_id, subject.meter
+        earlier = self._allotments.earlier(org_id, user_id, meter, subject.period.key)
+        for period, met in earlier:
+            if met.available:
+                self._settle(self._allotments.key(org_id, user_id, meter, period), subject, met)
+        return [met for _, met in earlier]
 
-    def settle(self, subject: Subject) -> None:
-        """Empty the allotment of a period that has ended: units go back to their pools, expired ones end."""
-        key, org_id = self._key(subject), subject.organisation.org_id
-        met = self._allotments.read(key)
-        if met is None or not met.available:
-            return
+    def _settle(self, key: keys.Key, subject: Subject, met: Allotment) -> None:
+        """Empty an allotment whose period has ended: units go back to their pools, expired ones end."""
         settled = settle(met, to_millis(self._clock()), everything=True)
         table, region = self._allotments.table, self._allotments.region
-        user_id = subject.user.user_id
+        org_id, user_id = subject.organisation.org_id, subject.user.user_id
         writes = return_writes(table, region, org_id, subject.meter, user_id, settled.returns)
         writes.append(update_of(table, *key, change_of(met, settled.allotment)))
         with suppress(TransactionFailedError):

@@ -58,7 +58,7 @@ class TermsKeeper:
         topology = self._directory.topology
         for meter in plan.meters:
             key = self._allotments.key(user.org_id, user.user_id, meter, period.key)
-            share = user.share(plan, meter, self._allotments.region, organisation.home_region, topology)
+            share = user.share(plan, meter, self._allotments.region, organisation.home_region, topology, period)
             for _ in range(_RACES):
                 met = self._allotments.read(key)
                 if met is None or (met.rights == share and met.limit == user.limit(plan, meter)):

@@ -18,7 +18,7 @@ from cutlass.domain.periods import to_millis
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.transfers import idle, send_rights, to_send
 from cutlass.storage import keys
-from cutlass.storage.allotments import change_of
+from cutlass.storage.allotments import Allotments, change_of
 from cutlass.storage.codec import Item
 from cutlass.storage.dynamo import (
     ConditionFailedError,
@@ -101,12 +101,17 @@ class Transfers:
             if came >= need:
                 break
             try:
-                cumulative = self._send_rights(region, holder, need - came, unborn(region))
+                cumulative = self._send_rights(region, holder, need - came, unborn)
             except UnavailableError:
                 self._away[region] = self._monotonic() + _AWAY_SECONDS
             else:
                 came += self.accept_rights(holder, region, cumulative)
         return self._taken(came)
+
+    def earlier(self, region: str, org_id: str, user_id: str, meter: str, period: str) -> list[Allotment]:
+        """Read a user's allotments of earlier periods in another region, at that region's own DynamoDB."""
+        there = Allotments(self._dynamos[region], self._table, region)
+        return [allotment for _, allotment in there.earlier(org_id, user_id, meter, period)]
 
     def accept_rights(self, holder: Holder, origin: str, cumulative: int) -> int:
         """Count in the rights another region has ever sent a user here, once; returns how many are new."""
@@ -170,7 +175,7 @@ class Transfers:
                 return cumulative - seen
         return 0
 
-    def _send_rights(self, region: str, holder: Holder, need: int, newborn: Allotment) -> int:
+    def _send_rights(self, region: str, holder: Holder, need: int, unborn: Callable[[str], Allotment]) -> int:
         """Make the other region's write; returns what it has sent here altogether."""
         there = self._dynamos[region]
         key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
@@ -178,6 +183,7 @@ class Transfers:
         now_ms = to_millis(self._clock())
         for _ in range(_RACES):
             if item is None:
+                newborn = unborn(region)
                 units = to_send(newborn.unbacked, need, idle=True)
                 born = allotment_to_item(send_rights(newborn, self.region, units), *key, holder.ends_ms)
                 roster = keys.roster(region, holder.org_id, holder.meter, holder.period)
