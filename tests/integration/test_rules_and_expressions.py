@@ -1,0 +1,164 @@
+"""The DynamoDB expressions do what the pure rules say: any history, step by step, on real engines."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cutlass.domain.allotments import (
+    Allotment,
+    Spend,
+    Verdict,
+    consume,
+    judge,
+    refuse,
+    release,
+    settle,
+    trim,
+)
+from cutlass.domain.ids import RequestIdentity
+from cutlass.domain.invariants import check_allotment
+from cutlass.domain.pools import Pool
+from cutlass.domain.refills import Draw, adopt, refill
+from cutlass.domain.transfers import send_rights
+from cutlass.storage import keys
+from cutlass.storage.dynamo import ConditionFailedError
+from cutlass.storage.items import allotment_from_item, allotment_to_item
+from cutlass.storage.transfers import _sending
+from tests.support.world import World
+
+NOW_MS = 1_795_348_800_000
+NUMBERS = itertools.count()
+
+
+def ids(ages: list[int]) -> st.SearchStrategy[RequestIdentity]:
+    """Request identities of a few ids, so that they repeat, of ages around our time or of no time at all."""
+    known = [f"{(NOW_MS - age) << 80 | 7 << 76 | 2 << 62 | n:032x}" for age in ages for n in range(3)]
+    texts = [f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}" for h in known] + ["opaque-1", "opaque-2"]
+    return st.builds(RequestIdentity.of, st.sampled_from(texts), st.just("body"))
+
+
+spends = st.builds(
+    Spend,
+    identity=ids([-60_000, 0, 40, 4_000, 50_000]),
+    feature=st.just("default"),
+    units=st.integers(1, 6),
+    rev=st.integers(1, 2),
+    now_ms=st.sampled_from([NOW_MS, NOW_MS + 3_000, NOW_MS + 90_000]),
+    fence=st.one_of(st.none(), st.integers(0, 2)),
+)
+draws = st.lists(
+    st.builds(
+        lambda n, units, later, own: Draw(_pool(n, NOW_MS + later, own), units),
+        st.integers(0, 2),
+        st.integers(1, 12),
+        st.sampled_from([2_000, 60_000, 10**9]),
+        st.booleans(),
+    ),
+    max_size=3,
+)
+changes = st.one_of(
+    draws.map(lambda drawn: lambda a: refill(a, drawn, NOW_MS)),
+    st.sampled_from([NOW_MS, NOW_MS + 90_000]).map(lambda now: lambda a: settle(a, now).allotment),
+    st.just(lambda a: settle(a, NOW_MS + 90_000, everything=True).allotment),
+    st.just(lambda a: release(a).allotment),
+    st.integers(0, 200).map(lambda share: lambda a: adopt(a, rev=a.rev, plan="basic", limit=share, share=share)),
+    st.just(lambda a: adopt(a, rev=2, plan="premium", limit=None, share=500)),
+)
+steps = st.lists(
+    st.one_of(
+        spends.map(lambda s: ("consume", s)),
+        spends.map(lambda s: ("refuse", s)),
+        changes.map(lambda c: ("change", c)),
+        st.integers(0, 1).map(lambda seen: ("trim", seen)),
+        st.integers(1, 30).map(lambda units: ("send", units)),
+    ),
+    min_size=4,
+    max_size=30,
+)
+
+
+def _pool(number: int, expires_ms: int, own: bool) -> Pool:
+    return Pool(
+        grant_id=f"requests:g{number}",
+        category="paid",
+        priority=50,
+        starts_ms=0,
+        expires_ms=expires_ms,
+        user_id="ann" if own else None,
+        minted=1000,
+        available=1000,
+    )
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps=steps)
+def test_any_history_of_an_allotment_is_the_same_in_the_store_and_by_the_rules(world: World, steps: list) -> None:
+    allotments = world.stores["london"].allotments
+    key = keys.allotment("london", world.org, f"u{next(NUMBERS)}", "requests", "20261101T0000")
+    model = refill(
+        Allotment(rev=1, plan="basic", limit=100, rights=100, unbacked=100),
+        [Draw(_pool(0, NOW_MS + 60_000, own=False), 15)],
+        NOW_MS,
+    )
+    world.stores["london"].dynamo.put(allotments.table, allotment_to_item(model, *key, NOW_MS))
+    for kind, detail in steps:
+        model = _STEPS[kind](allotments, key, model, detail)
+        stored = allotments.read(key)
+        assert stored == model, f"after {kind} {detail}"
+        assert check_allotment(model) == [], f"after {kind} {detail}"
+
+
+def _consume(allotments, key: keys.Key, model: Allotment, spend: Spend) -> Allotment:
+    verdict = judge(model, spend)
+    consumed = allotments.consume(key, spend)
+    assert consumed.verdict is verdict
+    new = consume(model, spend) if verdict is Verdict.TAKEN else model
+    assert consumed.allotment == new, "the write answers with the allotment it made or met"
+    return new
+
+
+def _refuse(allotments, key: keys.Key, model: Allotment, spend: Spend) -> Allotment:
+    allotments.refuse(key, spend, "user_limit_reached")
+    return refuse(model, spend, "user_limit_reached")
+
+
+def _change(allotments, key: keys.Key, model: Allotment, change: Callable[[Allotment], Allotment]) -> Allotment:
+    new = change(model)
+    if new == model or new.unbacked < 0:
+        return model
+    assert allotments.change(key, model, new)
+    stale = replace(model, refills=model.refills - 1)
+    assert not allotments.change(key, stale, replace(new, refills=new.refills - 1)), "a change that came late"
+    return new
+
+
+def _trim(allotments, key: keys.Key, model: Allotment, seen: int) -> Allotment:
+    chosen = trim(model.ring | {bytes([n]) * 12 for n in range(20)}, model.mark_ms, NOW_MS)
+    assert chosen is not None
+    chosen = replace(chosen, marks=chosen.marks | model.ring)
+    done = allotments.trim(key, chosen, seen)
+    assert done == (seen == model.trims)
+    if not done:
+        return model
+    return replace(model, ring=model.ring - chosen.marks, mark_ms=chosen.mark_ms, trims=model.trims + 1)
+
+
+def _send(allotments, key: keys.Key, model: Allotment, units: int) -> Allotment:
+    try:
+        item = allotments._dynamo.update(allotments.table, *key, _sending("sydney", units, "unbacked"))
+    except ConditionFailedError:
+        assert model.unbacked < units
+        return model
+    new = send_rights(model, "sydney", units)
+    assert allotment_from_item(item) == new
+    return new
+
+
+_STEPS = {"consume": _consume, "refuse": _refuse, "change": _change, "trim": _trim, "send": _send}
