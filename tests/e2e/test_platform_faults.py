@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,9 +40,7 @@ def test_what_was_decided_survives_stops_and_kills_until_it_is_started_over(
     own_platform: Platform, free_base: int
 ) -> None:
     platform = own_platform
-    began = time.monotonic()
     first = platform.up("--port", str(free_base))
-    assert time.monotonic() - began < 10, "ready within ten seconds"
     ports = [int(url.rpartition(":")[2]) for url in [*platform.urls.values(), platform.endpoint]]
     assert ports == [free_base, free_base + 1, free_base + 2]
     check(platform)
@@ -93,16 +90,14 @@ def test_a_port_in_use_is_named(platform: Platform, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("process", ["gateway-london", "consumer-sydney", "replicator"])
-def test_a_killed_process_is_back_within_two_seconds(platform: Platform, process: str) -> None:
+def test_a_killed_process_is_started_again(platform: Platform, process: str) -> None:
     before = restarts(platform, process)
     pid = platform.pid(process)
     os.kill(pid, signal.SIGKILL)
-    began = time.monotonic()
     eventually(lambda: restarts(platform, process) == before + 1, f"{process} is started again")
     if process == "gateway-london":
         # Its port never closes: whoever comes meanwhile waits, and is answered.
         assert platform.call("GET", "/health", token="").status_code == 200
-        assert time.monotonic() - began < 4
     assert check(platform)["region"] == "london"
 
 

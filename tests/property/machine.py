@@ -8,9 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from cutlass.domain import allotments, invariants
 from cutlass.domain.allotments import Allotment, Verdict
 from cutlass.domain.grants import Category
-from cutlass.domain.organisations import User
+from cutlass.domain.ids import MAX_AHEAD_MS
 from cutlass.domain.periods import from_millis
-from tests.property.model import HOME, METER, REGIONS, TOPOLOGY, Company
+from tests.property.model import HOME, REGIONS, TOPOLOGY, Company
 from tests.unit.domain.samples import grant
 
 HOUR_MS = 3_600_000
@@ -22,6 +22,7 @@ aheads = st.one_of(
     st.just(0),
     st.integers(-6_000, 5_000),  # about fresh
     st.sampled_from([None, -HOUR_MS, -30 * HOUR_MS]),
+    st.sampled_from([8_000, HOUR_MS, MAX_AHEAD_MS, MAX_AHEAD_MS + 1]),
 )
 
 
@@ -212,12 +213,22 @@ class Histories(RuleBasedStateMachine):
     @rule(user=users, limit=st.integers(0, 120))
     def set_limit(self, user, limit):
         """Give a user a limit of their own."""
-        self.company.users[user] = User("org", user, {METER: limit})
+        self.company.set_limit(user, limit)
 
-    @rule(plan=st.sampled_from(["basic", "premium"]))
+    @rule(user=users, region=st.sampled_from([None, *REGIONS]))
+    def move(self, user, region):
+        """Make another region a user's usual one, from the next period on."""
+        self.company.move(user, region)
+
+    @rule(plan=st.sampled_from(["basic", "premium", "enterprise"]))
     def set_plan(self, plan):
         """Move to a plan: up at once, down from the next period."""
         self.company.set_plan(plan)
+
+    @rule()
+    def open_period(self):
+        """All regions, each with the terms it knows, see at one moment what grants there are, and mend them."""
+        self.company.open_period_together()
 
     @rule(region=regions)
     def learn(self, region):
@@ -263,13 +274,14 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def plans_are_granted_exactly(self):
-        """The grants of a period are no more than the largest plan includes."""
+        """The standing grants of a period are what one of the plans includes."""
         granted: dict[str, int] = {}
         for one in self.company.grants.values():
             if one.category is Category.PLAN:
                 period = one.grant_id.partition("@")[0]
-                granted[period] = granted.get(period, 0) + one.amount
-        assert all(amount in {150, 300} for amount in granted.values()), granted
+                stands = one.grant_id not in self.company.voided
+                granted[period] = granted.get(period, 0) + one.amount * stands
+        assert all(amount in {150, 300, 400} for amount in granted.values()), granted
 
     @invariant()
     def nobody_exceeds_a_limit(self):

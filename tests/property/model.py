@@ -6,22 +6,23 @@ themselves are called through their modules, so that a test may break one of the
 """
 
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
 
-from cutlass.domain import allotments, grants, metering, pools, refills, transfers
+from cutlass.domain import allotments, grants, metering, organisations, pools, refills, transfers
 from cutlass.domain.allotments import Allotment, Spend, Verdict
 from cutlass.domain.grants import Category, Grant
-from cutlass.domain.ids import FRESH_MS, RequestIdentity
-from cutlass.domain.ledger import segment_start, segments_of, was_fresh
+from cutlass.domain.ids import FRESH_MS, MAX_AHEAD_MS, RequestIdentity, mark_time
+from cutlass.domain.ledger import segment_start, was_fresh
 from cutlass.domain.metering import AllotmentKey
-from cutlass.domain.organisations import Organisation, Status, User, change
+from cutlass.domain.organisations import Status, User, change
 from cutlass.domain.periods import Period, from_millis, to_millis
 from cutlass.domain.plans import AtEnd, PeriodKind
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, Shortage
+from tests.property.places import Message, Region, RuleBrokenError, Transaction, merged
 from tests.unit.domain.samples import NOW_MS, catalogue, organisation, plan, topology
 
 TOPOLOGY = topology(regions=3, home_percent=70)
@@ -31,59 +32,12 @@ BASIC = plan("basic", 0, period=PeriodKind.DAY, included=150, user_limit=60)
 PREMIUM = plan(
     "premium", 1, period=PeriodKind.DAY, included=300, user_limit=100, at_end=AtEnd.OVERAGE, overage_cap=40
 )
-CATALOGUE = catalogue(BASIC, PREMIUM)
+ENTERPRISE = plan("enterprise", 2, period=PeriodKind.DAY, included=400, user_limit=110)
+CATALOGUE = catalogue(BASIC, PREMIUM, ENTERPRISE)
 METER = "requests"
 
-_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held"}
 _ATTEMPTS = 12
-
-
-class RuleBrokenError(AssertionError):
-    """The rules did what they must never do."""
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """A change of an allotment, with the pools it moves units from (positive) or back to (negative)."""
-
-    key: AllotmentKey
-    old: Allotment | None
-    new: Allotment
-    moves: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Message:
-    """What one region has sent another altogether, of a pool or of a user's rights."""
-
-    origin: str
-    to: str
-    item: str | AllotmentKey
-    cumulative: int
-
-
-@dataclass
-class Region:
-    """What one region owns, and what it has heard of the organisation."""
-
-    name: str
-    organisation: Organisation
-    users: dict[str, User]
-    pools: dict[str, Pool] = field(default_factory=dict)
-    allotments: dict[AllotmentKey, Allotment] = field(default_factory=dict)
-    stream: list[tuple[AllotmentKey, Allotment | None, Allotment, int]] = field(default_factory=list)
-    read: int = 0
-    ledger: set[tuple[int | None, str]] = field(default_factory=set)
-    counted: dict[metering.DayKey, int] = field(default_factory=dict)
-    tallies: dict[AllotmentKey, metering.Tally] = field(default_factory=lambda: defaultdict(metering.Tally))
-    underway: list[Transaction] = field(default_factory=list)
-
-    def write(self, key: AllotmentKey, new: Allotment, now_ms: int) -> None:
-        self.stream.append((key, self.allotments.get(key), new, now_ms))
-        self.allotments[key] = new
-
-    def in_ledger(self, request_id: str) -> bool:
-        return any((place, request_id) in self.ledger for place in (None, *segments_of(request_id)))
+_EARLIER = 3
 
 
 class Company:
@@ -117,6 +71,8 @@ class Company:
 
     def decide(self, region: Region, user: str, request_id: str, units: int) -> str:
         """Decide a request as `cutlass.storage.decider` does: `charged`, `replayed` or `refused`."""
+        if RequestIdentity.of(request_id).time_ms > self.now_ms + MAX_AHEAD_MS:
+            return "refused"
         fence = None
         for _ in range(_ATTEMPTS):
             key = self.key(region, user)
@@ -157,26 +113,24 @@ class Company:
         return "replayed"
 
     def recorded(self, region: Region, user: str, identity: RequestIdentity) -> bool:
-        """Whether the ledger or the period before knows a request."""
-        period = self.period(region)
-        if region.in_ledger(identity.request_id):
-            return True
-        if identity.time_ms > period.start_ms + FRESH_MS:
-            return False
-        before = region.allotments.get(self.key(region, user, self.period_before(region)))
-        return before is not None and identity.mark in before.ring
+        """Whether the ledger or the periods before know a request."""
+        return region.in_ledger(identity.request_id) or any(
+            identity.mark in region.allotments[key].ring for key in self.earlier(region, user)
+        )
 
     # --- supply ---------------------------------------------------------------------------------------
 
     def period(self, region: Region) -> Period:
         return region.organisation.period_at(CATALOGUE, from_millis(self.now_ms))
 
-    def period_before(self, region: Region) -> Period:
-        moment = self.period(region).start - timedelta(milliseconds=1)
-        return region.organisation.period_at(CATALOGUE, moment)
-
     def key(self, region: Region, user: str, period: Period | None = None) -> AllotmentKey:
         return AllotmentKey(region.name, "org", user, METER, (period or self.period(region)).key)
+
+    def earlier(self, region: Region, user: str) -> list[AllotmentKey]:
+        """The user's newest allotments of periods before, newest first."""
+        end = self.key(region, user).period
+        keys = [key for key in region.allotments if key.user_id == user and key.period < end]
+        return sorted(keys, key=lambda key: key.period, reverse=True)[:_EARLIER]
 
     def supply(self, region: Region, user: str, units: int) -> Transaction | None:
         """Plan what brings an allotment to where it can answer; None where nothing does."""
@@ -185,7 +139,8 @@ class Company:
         if met is not None and met.until_ms <= self.now_ms:
             return Transaction(key, met, allotments.settle(met, self.now_ms).allotment, {})
         if met is None:
-            self.settle(region, self.key(region, user, self.period_before(region)))
+            for earlier in self.earlier(region, user):
+                self.settle(region, earlier)
         base = self.under_terms(region, user, met)
         if met is not None and base.available >= units:
             return Transaction(key, met, base, {})
@@ -200,6 +155,8 @@ class Company:
                 return None
             draws = ()  # born empty, it can say of a replay that it is late
         self.check_order(base, draws, self.live_pools(region, user))
+        if voided := [draw.pool.key for draw in draws if draw.pool.grant_id in region.voided]:
+            raise RuleBrokenError(f"{voided} were drawn from, but {region.name} knows that they are voided")
         moves = {draw.pool.key: draw.units for draw in draws}
         return Transaction(key, met, refills.refill(base, draws, self.now_ms), moves)
 
@@ -207,14 +164,22 @@ class Company:
         org = region.organisation
         of, period = org.plan_at(CATALOGUE, from_millis(self.now_ms)), self.period(region)
         limit = region.users[user].limit(of, METER)
-        share = region.users[user].share(of, METER, region.name, HOME, TOPOLOGY)
+        share = region.users[user].share(of, METER, region.name, HOME, TOPOLOGY, period)
         self.peak[user, period.key] = max(self.peak[user, period.key], limit or 0)
         if met is None:
-            start = period.start_ms + FRESH_MS
-            return Allotment(org.rev, of.name, limit, rights=share, unbacked=share, mark_ms=start)
+            mark_ms = self.watermark(region, user)
+            return Allotment(org.rev, of.name, limit, rights=share, unbacked=share, mark_ms=mark_ms)
         if (met.rev, met.limit, met.rights) == (org.rev, limit, share):
             return met
         return refills.adopt(met, rev=org.rev, plan=of.name, limit=limit, share=share)
+
+    def watermark(self, region: Region, user: str) -> int:
+        """Where a newborn's watermark lies: behind all that earlier allotments remember."""
+        marks = [self.period(region).start_ms + FRESH_MS]
+        for key in self.earlier(region, user):
+            met = region.allotments[key]
+            marks += [met.mark_ms, *map(mark_time, met.ring)]
+        return max(marks)
 
     def live_pools(self, region: Region, user: str) -> list[Pool]:
         name = region.organisation.terms_at(from_millis(self.now_ms)).plan
@@ -241,8 +206,9 @@ class Company:
         key, now = transaction.key, region.allotments.get(transaction.key)
         if (transaction.old is None) != (now is None):
             return False
-        changed = transaction.new if now is None else _merged(transaction, now)
-        if changed is None or any(region.pools[k].available < n for k, n in transaction.moves.items()):
+        changed = transaction.new if now is None else merged(transaction, now)
+        drawn = [(region.pools[key], units) for key, units in transaction.moves.items() if units > 0]
+        if changed is None or any(pool.available < units or pool.voided for pool, units in drawn):
             return False
         for pool_key, units in transaction.moves.items():
             pool = region.pools[pool_key]
@@ -304,31 +270,79 @@ class Company:
     # --- what the organisation does -------------------------------------------------------------------
 
     def open_period(self, region: Region) -> None:
-        """Write the plan's missing grants at the home region, if it can be reached."""
+        """Mend the grants of this period and of the next one at the home region, if it can be reached."""
         if self.cut_off and region.name != HOME:
             return
+        for moment in (from_millis(self.now_ms), self.period(region).end):
+            self.mend(region, moment, self.wrong(region, moment))
+
+    def open_period_together(self) -> None:
+        """As `open_period` in every region, all of which look before the first one writes."""
+        for following in (False, True):
+            moments = {
+                name: self.period(region).end if following else from_millis(self.now_ms)
+                for name, region in self.regions.items()
+            }
+            seen = {name: self.wrong(region, moments[name]) for name, region in self.regions.items()}
+            for name, region in self.regions.items():
+                self.mend(region, moments[name], seen[name])
+
+    def mend(self, region: Region, moment: datetime, seen: tuple[list[Grant], list[Grant]]) -> None:
+        """Void and write what was seen to be wrong; who loses a race looks again, as `storage.minting`."""
+        for _ in range(_ATTEMPTS):
+            missing, superseded = seen
+            self.voided |= {grant.grant_id for grant in superseded}
+            self.burn(region)
+            written = [self.grants.setdefault(grant.grant_id, grant) is grant for grant in missing]
+            if not superseded and all(written):
+                return
+            seen = self.wrong(region, moment)
+        raise RuleBrokenError(f"the grants at {moment} are wrong however often {region.name} mends them")
+
+    def wrong(self, region: Region, moment: datetime) -> tuple[list[Grant], list[Grant]]:
+        """What grants a period lacks and, if it has not begun, which it has but should not."""
         org, now = region.organisation, from_millis(self.now_ms)
-        of, period = org.plan_at(CATALOGUE, now), self.period(region)
-        missing = grants.missing_grants(org, of, period, TOPOLOGY, self.grants.values(), now=now)
-        for grant in missing:
-            self.grants.setdefault(grant.grant_id, grant)
+        of, period = org.plan_at(CATALOGUE, moment), org.period_at(CATALOGUE, moment)
+        existing = [(grant, grant.grant_id in self.voided) for grant in self.grants.values()]
+        missing = grants.missing_grants(org, of, period, TOPOLOGY, existing, now=now)
+        return missing, grants.superseded_grants(of, period, existing) if now < period.start else []
 
     def mint(self, region: Region, *, heard: bool = False) -> None:
         if self.cut_off and region.name != HOME and not heard:
             return
         for grant in self.grants.values():
             born = pools.mint(grant, region.name, voided=grant.grant_id in self.voided)
-            region.pools.setdefault(born.key, born)
+            if born.key not in region.pools:
+                region.pools[born.key] = born
+                region.voided |= {grant.grant_id} & self.voided
 
     def grant(self, grant: Grant) -> None:
         self.grants[grant.grant_id] = grant
         self.mint(self.regions[HOME])
 
     def burn(self, region: Region) -> None:
+        region.voided |= self.voided
         for key, pool in region.pools.items():
-            if pool.grant_id in self.voided and pool.available:
+            if pool.grant_id in self.voided:
                 left = pool.available
-                region.pools[key] = replace(pool, available=0, burned=pool.burned + left)
+                region.pools[key] = replace(pool, available=0, burned=pool.burned + left, voided=True)
+
+    def set_limit(self, user: str, limit: int) -> None:
+        self._change_user(user, {METER: limit}, self.users[user].usual_region)
+
+    def move(self, user: str, region: str | None) -> None:
+        """Change a user's usual region. A copy older than the turn of a period would divide its rights twice."""
+        self._change_user(user, self.users[user].limits, region)
+        for place in self.regions.values():
+            place.users[user] = self.users[user]
+
+    def _change_user(self, user: str, limits: Mapping[str, int], region: str | None) -> None:
+        now = from_millis(self.now_ms)
+        period = self.organisation.period_at(CATALOGUE, now)
+        old = self.users[user]
+        self.users[user] = organisations.change_user(
+            old, limits=limits, usual_region=region, period=period, now=now
+        )
 
     def set_plan(self, name: str) -> None:
         org = self.organisation
@@ -372,20 +386,3 @@ class Company:
                 region.write(key, replace(now, ring=ring, mark_ms=chosen.mark_ms, trims=trims), self.now_ms)
         if not crash:
             region.read += len(batch)
-
-
-def _merged(transaction: Transaction, now: Allotment) -> Allotment | None:
-    """Apply a change beside decisions made since it was planned, as `cutlass.storage.allotments.change_of`."""
-    old, new = transaction.old or now, transaction.new
-    if now.refills != old.refills:
-        return None
-    if new.available < old.available and (now.used, now.available) != (old.used, old.available):
-        return None
-    if now.unbacked < old.unbacked - new.unbacked:
-        return None
-    values = {}
-    for name in (f.name for f in fields(Allotment)):
-        before, after = getattr(old, name), getattr(new, name)
-        if before != after:
-            values[name] = after if name in _SET_WHOLE else getattr(now, name) + after - before
-    return replace(now, **values)

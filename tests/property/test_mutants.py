@@ -13,10 +13,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from cutlass.domain import allotments, grants, metering, pools, refills, transfers
+from cutlass.domain import allotments, grants, metering, organisations, pools, refills, transfers
 from cutlass.domain.allotments import Verdict
+from cutlass.domain.ids import FRESH_MS
+from cutlass.domain.organisations import User
+from cutlass.domain.pools import Pool
 from tests.property.machine import Histories
-from tests.property.model import TOPOLOGY
+from tests.property.model import TOPOLOGY, Company
 from tests.property.scenarios import SCENARIOS, play
 
 SEARCH = settings(
@@ -30,15 +33,15 @@ SEARCH = settings(
 )
 
 Rule = Callable[..., Any]
-Mutant = tuple[ModuleType, str, Callable[[Rule], Rule]]
+Mutant = tuple[ModuleType | type, str, Callable[[Rule], Rule]]
 
 
-def changed(module: ModuleType, name: str, change: Callable[..., Any]) -> Mutant:
+def changed(module: ModuleType | type, name: str, change: Callable[..., Any]) -> Mutant:
     """A rule whose answer is spoilt: `change` takes the right answer and what was asked."""
     return module, name, lambda right: lambda *args, **options: change(right(*args, **options), *args)
 
 
-def asked(module: ModuleType, name: str, change: Callable[..., tuple[Any, ...]]) -> Mutant:
+def asked(module: ModuleType | type, name: str, change: Callable[..., tuple[Any, ...]]) -> Mutant:
     """A rule that is asked something else: `change` takes the arguments and gives others."""
     return module, name, lambda right: lambda *args, **options: right(*change(*args), **options)
 
@@ -65,6 +68,25 @@ def _released_own(released, allotment):
             released.allotment, unbacked=allotment.unbacked + back, released=allotment.released + back
         ),
     )
+
+
+def _hoarding_settle(settled, allotment, *_):
+    """The rights that backed expired units end with them."""
+    freed = settled.allotment.released - allotment.released
+    left = settled.allotment.unbacked - freed
+    return replace(settled, allotment=replace(settled.allotment, unbacked=left, released=allotment.released))
+
+
+def _generous_settle(settled, allotment, *_):
+    """Expired units of a user's own grants become rights of the user's limit."""
+    more = settled.expired - (settled.allotment.released - allotment.released)
+    new = settled.allotment
+    return replace(settled, allotment=replace(new, unbacked=new.unbacked + more, released=new.released + more))
+
+
+def _named_after_plans(missing, _, plan, *__):
+    """The parts of later upgrades have the plan's name, so that two upgrades at once both land."""
+    return [replace(g, grant_id=f"{g.grant_id.partition('@')[0]}@{plan.name}") for g in missing]
 
 
 def _without_limit(allotment, live, units, now_ms):
@@ -98,6 +120,8 @@ MUTANTS: dict[str, Mutant] = {
     "settle does not shift what stays": changed(allotments, "settle", _stale_settle),
     "settle loses units on the way": changed(allotments, "settle", _lossy_settle),
     "settle keeps expired units": asked(allotments, "settle", lambda a, now: (a, 0)),
+    "settle lets rights expire with units": changed(allotments, "settle", _hoarding_settle),
+    "settle frees rights of a user's own units": changed(allotments, "settle", _generous_settle),
     "refill leaves the user's limit": changed(
         refills, "refill", lambda filled, a, *_: replace(filled, unbacked=a.unbacked)
     ),
@@ -113,7 +137,28 @@ MUTANTS: dict[str, Mutant] = {
         lambda new, a: replace(new, rights=new.rights + 5, unbacked=new.unbacked + 5),
     ),
     "mint gives every region the whole grant": changed(
-        pools, "mint", lambda pool, grant, region: replace(pool, minted=grant.amount, available=grant.amount)
+        pools, "mint", lambda pool, grant, region, **_: replace(pool, minted=grant.amount, available=grant.amount)
+    ),
+    "mint forgets a void": (pools, "mint", lambda right: lambda grant, region, **_: right(grant, region)),
+    "a voided pool is live": (Pool, "live", lambda _: lambda pool, now: pool.starts_ms <= now < pool.expires_ms),
+    "an upgrade is named after its plan": changed(grants, "missing_grants", _named_after_plans),
+    "a voided grant counts": asked(
+        grants,
+        "missing_grants",
+        lambda org, plan, period, regions, old: (org, plan, period, regions, [(g, False) for g, _ in old]),
+    ),
+    "a grant written ahead stays": changed(grants, "superseded_grants", lambda *_: []),
+    "a move divides rights at once": (User, "region_in", lambda _: lambda user, period: user.usual_region),
+    "a move never holds": (User, "region_in", lambda _: lambda user, period: user.former_region),
+    "a second move forgets the first": changed(
+        organisations,
+        "change_user",
+        lambda new, old, **_: (
+            replace(new, former_region=old.usual_region) if new.moved_at != old.moved_at else new
+        ),
+    ),
+    "a newborn forgets ids ahead": changed(
+        Company, "watermark", lambda _, company, region, *__: company.period(region).start_ms + FRESH_MS
     ),
     "an upgrade grants all anew": changed(
         grants,

@@ -6,8 +6,8 @@ from cutlass.domain.decisions import Decision
 
 
 def decision_body(decision: Decision) -> dict[str, Any]:
-    """Return the JSON object of a decision."""
-    return {
+    """Return the JSON object of a decision; `retry_after` is there only where time helps."""
+    body = {
         "allowed": decision.allowed,
         "reason": decision.reason,
         "decision_id": decision.decision_id,
@@ -21,5 +21,7 @@ def decision_body(decision: Decision) -> dict[str, Any]:
         "plan": decision.plan,
         "user": {"limit": decision.limit, "used": decision.used, "remaining": decision.remaining},
         "resets_at": decision.resets_at,
-        "retry_after": decision.retry_after,
     }
+    if decision.retry_after is not None:
+        body["retry_after"] = decision.retry_after
+    return body

@@ -38,7 +38,6 @@ def test_the_seed_call_is_allowed(call: Call, store: FakeStore):
         "plan": "basic",
         "user": {"limit": 1000, "used": 41, "remaining": 959},
         "resets_at": "2026-12-01T00:00:00Z",
-        "retry_after": None,
     }
     assert store.changes == [("decide", DecisionRequest("org456", "test123"))]
 

@@ -1,0 +1,79 @@
+"""What the model's regions hold: items, changes under way, messages, and a stream of what was written."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field, fields, replace
+
+from cutlass.domain import metering
+from cutlass.domain.allotments import Allotment
+from cutlass.domain.ledger import segments_of
+from cutlass.domain.metering import AllotmentKey
+from cutlass.domain.organisations import Organisation, User
+from cutlass.domain.pools import Pool
+
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held"}
+
+
+class RuleBrokenError(AssertionError):
+    """The rules did what they must never do."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A change of an allotment, with the pools it moves units from (positive) or back to (negative)."""
+
+    key: AllotmentKey
+    old: Allotment | None
+    new: Allotment
+    moves: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one region has sent another altogether, of a pool or of a user's rights."""
+
+    origin: str
+    to: str
+    item: str | AllotmentKey
+    cumulative: int
+
+
+@dataclass
+class Region:
+    """What one region owns, and what it has heard of the organisation."""
+
+    name: str
+    organisation: Organisation
+    users: dict[str, User]
+    pools: dict[str, Pool] = field(default_factory=dict)
+    allotments: dict[AllotmentKey, Allotment] = field(default_factory=dict)
+    stream: list[tuple[AllotmentKey, Allotment | None, Allotment, int]] = field(default_factory=list)
+    read: int = 0
+    ledger: set[tuple[int | None, str]] = field(default_factory=set)
+    counted: dict[metering.DayKey, int] = field(default_factory=dict)
+    tallies: dict[AllotmentKey, metering.Tally] = field(default_factory=lambda: defaultdict(metering.Tally))
+    underway: list[Transaction] = field(default_factory=list)
+    voided: set[str] = field(default_factory=set)
+
+    def write(self, key: AllotmentKey, new: Allotment, now_ms: int) -> None:
+        self.stream.append((key, self.allotments.get(key), new, now_ms))
+        self.allotments[key] = new
+
+    def in_ledger(self, request_id: str) -> bool:
+        return any((place, request_id) in self.ledger for place in (None, *segments_of(request_id)))
+
+
+def merged(transaction: Transaction, now: Allotment) -> Allotment | None:
+    """Apply a change beside decisions made since it was planned, as `cutlass.storage.allotments.change_of`."""
+    old, new = transaction.old or now, transaction.new
+    if now.refills != old.refills:
+        return None
+    if new.available < old.available and (now.used, now.available) != (old.used, old.available):
+        return None
+    if now.unbacked < old.unbacked - new.unbacked:
+        return None
+    values = {}
+    for name in (f.name for f in fields(Allotment)):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            values[name] = after if name in _SET_WHOLE else getattr(now, name) + after - before
+    return replace(now, **values)
