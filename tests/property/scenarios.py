@@ -163,9 +163,7 @@ def a_users_own_credits_are_released(history: Histories) -> Story:
         history.learn(region=region)
         history.burst(region=region, user="ann", count=40, gap=1)
         yield
-    assert _spent(history) == 60 + 40, (
-        f"{_spent(history)} units were spent of a limit of 60 and 40 of the user's own"
-    )
+    assert _spent(history) == 60 + 40, f"{_spent(history)} units were spent of a limit of 60 and 40 own"
 
 
 def a_plan_is_raised(history: Histories) -> Story:

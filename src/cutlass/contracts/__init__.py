@@ -10,8 +10,10 @@ from cutlass.contracts.catalogue import load_catalogue
 from cutlass.contracts.folder import FOLDER_VARIABLE, contracts_folder
 from cutlass.contracts.functions import (
     Access,
+    DeadLetter,
     Function,
     Queue,
+    QueueSource,
     Schedule,
     StreamSource,
     load_functions,
@@ -24,9 +26,11 @@ from cutlass.contracts.topology import load_topology
 __all__ = [
     "FOLDER_VARIABLE",
     "Access",
+    "DeadLetter",
     "Function",
     "Operation",
     "Queue",
+    "QueueSource",
     "Schedule",
     "StreamSource",
     "Table",

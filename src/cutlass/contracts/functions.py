@@ -12,8 +12,12 @@ from cutlass.contracts.nodes import Document, Node
 from cutlass.contracts.tables import Table, load_tables
 
 # Limits of AWS: a function runs 15 minutes (one behind API Gateway 29 s, which openapi.py checks),
-# a stream batch has 10,000 records and waits 5 minutes for them, a queue keeps a message 14 days.
+# a batch has 10,000 records and waits 5 minutes for them, a queue keeps a message 14 days, hides one that was
+# received for 12 hours and hands it out 1,000 times.
 _MAX_TIMEOUT, _MAX_BATCH, _MAX_WINDOW, _MAX_RETRIES, _MAX_RETENTION = 900, 10_000, 300, 10_000, 14
+_MAX_VISIBILITY, _MAX_RECEIVES, _MIN_CONCURRENCY, _MAX_CONCURRENCY = 43_200, 1_000, 2, 1_000
+_DEFAULT_VISIBILITY = 30
+_UNGATHERED = 10  # messages SQS hands out at once; a larger batch must be given time
 _DAY = 86_400
 
 
@@ -41,6 +45,20 @@ class StreamSource:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSource:
+    """A queue that starts a function, in batches.
+
+    What fails comes again when the queue's visibility timeout has passed. `max_concurrency` is how many
+    batches may be worked on at once, None for no limit.
+    """
+
+    queue: str
+    batch_size: int
+    window_seconds: int
+    max_concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """A clock that starts a function."""
 
@@ -52,7 +70,8 @@ class Function:
     """One Lambda function.
 
     `reentrant` says that one process may run the handler in several threads. `tables` is what it may do in
-    its own region, `peer_tables` in the others.
+    its own region, `peer_tables` in the others. `reads_streams` are tables whose streams it reads by itself,
+    besides those that start it.
     """
 
     name: str
@@ -64,6 +83,8 @@ class Function:
     peer_tables: Mapping[str, Access]
     streams: tuple[StreamSource, ...]
     schedules: tuple[Schedule, ...]
+    queues: tuple[QueueSource, ...] = ()
+    reads_streams: tuple[str, ...] = ()
 
     def resource(self, environment: str, region: str) -> str:
         """Return the function's name in AWS."""
@@ -71,12 +92,25 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Where messages go that were received `max_receives` times and never deleted."""
+
+    queue: str
+    max_receives: int
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
-    """One SQS queue."""
+    """One SQS queue.
+
+    A message that was received and not deleted is handed out again after `visibility_timeout_seconds`.
+    """
 
     name: str
     title: str
     retention_days: int
+    visibility_timeout_seconds: int = _DEFAULT_VISIBILITY
+    dead_letter: DeadLetter | None = None
 
     def resource(self, environment: str, region: str) -> str:
         """Return the queue's name in AWS."""
@@ -104,7 +138,7 @@ def _load(folder: Path) -> tuple[Mapping[str, Function], Mapping[str, Queue]]:
     document = Document(folder, "functions.yaml")
     fields = document.root.fields(["functions", "queues"])
     tables = load_tables()
-    queues = {name: _queue(name, node) for name, node in fields["queues"].entries().items()}
+    queues = _queues(fields["queues"].entries())
     functions = {
         name: _function(name, node, tables, queues) for name, node in fields["functions"].entries().items()
     }
@@ -112,31 +146,64 @@ def _load(folder: Path) -> tuple[Mapping[str, Function], Mapping[str, Queue]]:
     return MappingProxyType(functions), MappingProxyType(queues)
 
 
-def _queue(name: str, node: Node) -> Queue:
-    fields = node.fields(["title", "retention_days"])
+def _queues(nodes: Mapping[str, Node]) -> dict[str, Queue]:
+    queues = {name: _queue(name, node, nodes) for name, node in nodes.items()}
+    for name, queue in queues.items():
+        if queue.dead_letter is not None and queue.dead_letter.queue in queues:
+            _check_dead_letter(nodes[name], queue, queues[queue.dead_letter.queue])
+    return queues
+
+
+def _queue(name: str, node: Node, names: Mapping[str, Node]) -> Queue:
+    fields = node.fields(["title", "retention_days"], ["visibility_timeout_seconds", "dead_letter"])
+    visibility, dead = fields.get("visibility_timeout_seconds"), fields.get("dead_letter")
     return Queue(
         name=name,
         title=fields["title"].text(),
         retention_days=fields["retention_days"].integer(1, _MAX_RETENTION),
+        visibility_timeout_seconds=visibility.integer(0, _MAX_VISIBILITY) if visibility else _DEFAULT_VISIBILITY,
+        dead_letter=_dead_letter(dead, names) if dead else None,
     )
+
+
+def _dead_letter(node: Node, names: Mapping[str, Node]) -> DeadLetter:
+    fields = node.fields(["queue", "max_receives"])
+    return DeadLetter(
+        queue=fields["queue"].reference(names, "queue"),
+        max_receives=fields["max_receives"].integer(1, _MAX_RECEIVES),
+    )
+
+
+def _check_dead_letter(node: Node, queue: Queue, dead: Queue) -> None:
+    named = node.entries(".*")["dead_letter"].entries(".*")["queue"]
+    if dead.dead_letter is not None:
+        named.problem(f"the queue {dead.name!r} has a dead-letter queue itself")
+    elif dead.retention_days < queue.retention_days:
+        # A message's age is counted from when it was first sent: it would be gone on arrival.
+        keeps = f"keeps messages {dead.retention_days} days, less than the {queue.retention_days} here"
+        named.problem(f"the queue {dead.name!r} {keeps}")
 
 
 def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mapping[str, Queue]) -> Function:
     fields = node.fields(
         ["title", "handler", "timeout_seconds"],
-        ["reentrant", "tables", "peer_tables", "streams", "schedules"],
+        ["reentrant", "tables", "peer_tables", "reads_streams", "streams", "queues", "schedules"],
     )
     reentrant, streams, schedules = fields.get("reentrant"), fields.get("streams"), fields.get("schedules")
+    sources, reads = fields.get("queues"), fields.get("reads_streams")
+    timeout = fields["timeout_seconds"].integer(1, _MAX_TIMEOUT)
     return Function(
         name=name,
         title=fields["title"].text(),
         handler=fields["handler"].text(r"cutlass\.functions\.[a-z_]+\.handler"),
-        timeout_seconds=fields["timeout_seconds"].integer(1, _MAX_TIMEOUT),
+        timeout_seconds=timeout,
         reentrant=reentrant is not None and reentrant.flag(),
         tables=_access(fields.get("tables"), tables),
         peer_tables=_access(fields.get("peer_tables"), tables),
         streams=tuple(_stream(item, tables, queues) for item in streams.items()) if streams else (),
         schedules=tuple(_schedule(item) for item in schedules.items()) if schedules else (),
+        queues=tuple(_queue_source(item, queues, timeout) for item in sources.items()) if sources else (),
+        reads_streams=tuple(_streamed(item, tables) for item in reads.items()) if reads else (),
     )
 
 
@@ -150,17 +217,41 @@ def _access(node: Node | None, tables: Mapping[str, Table]) -> Mapping[str, Acce
 
 def _stream(node: Node, tables: Mapping[str, Table], queues: Mapping[str, Queue]) -> StreamSource:
     fields = node.fields(["table", "batch_size", "window_seconds", "retries", "bisect", "on_failure"])
-    table = fields["table"].reference(tables, "table")
-    if table in tables and tables[table].stream is None:
-        fields["table"].problem(f"the table {table!r} has no stream")
     return StreamSource(
-        table=table,
+        table=_streamed(fields["table"], tables),
         batch_size=fields["batch_size"].integer(1, _MAX_BATCH),
         window_seconds=fields["window_seconds"].integer(0, _MAX_WINDOW),
         retries=fields["retries"].integer(0, _MAX_RETRIES),
         bisect=fields["bisect"].flag(),
         on_failure=fields["on_failure"].reference(queues, "queue"),
     )
+
+
+def _streamed(node: Node, tables: Mapping[str, Table]) -> str:
+    table = node.reference(tables, "table")
+    if table in tables and tables[table].stream is None:
+        node.problem(f"the table {table!r} has no stream")
+    return table
+
+
+def _queue_source(node: Node, queues: Mapping[str, Queue], timeout_seconds: int) -> QueueSource:
+    fields = node.fields(["queue", "batch_size", "window_seconds"], ["max_concurrency"])
+    limit = fields.get("max_concurrency")
+    source = QueueSource(
+        queue=fields["queue"].reference(queues, "queue"),
+        batch_size=fields["batch_size"].integer(1, _MAX_BATCH),
+        window_seconds=fields["window_seconds"].integer(0, _MAX_WINDOW),
+        max_concurrency=limit.integer(_MIN_CONCURRENCY, _MAX_CONCURRENCY) if limit else None,
+    )
+    if source.batch_size > _UNGATHERED and source.window_seconds == 0:
+        fields["window_seconds"].problem(f"must be at least 1 for a batch of more than {_UNGATHERED}")
+    hidden = queues[source.queue].visibility_timeout_seconds if source.queue in queues else timeout_seconds
+    if hidden < timeout_seconds:
+        # Lambda refuses such a mapping: a message would come again while it is still worked on.
+        fields["queue"].problem(
+            f"messages of {source.queue!r} come again after {hidden} s, the function may run {timeout_seconds} s"
+        )
+    return source
 
 
 def _schedule(node: Node) -> Schedule:

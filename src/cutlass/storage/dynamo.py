@@ -38,6 +38,18 @@ _BACKOFF_SECONDS = 0.02
 _BATCH = 100  # keys DynamoDB takes in one BatchGetItem
 
 
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One of DynamoDB's two JSON APIs: the first part of its host name, and its operations' prefix."""
+
+    host: str
+    target: str
+
+
+TABLES = Api("dynamodb", "DynamoDB_20120810")
+STREAMS = Api("streams.dynamodb", "DynamoDBStreams_20120810")
+
+
 class ConditionFailedError(Exception):
     """A conditional write met an item its condition does not hold for.
 
@@ -98,6 +110,8 @@ class Dynamo:
         The deadline of one call with all its retries; past it the call raises `UnavailableError`.
     tally : Tally, optional
         Counts requests and capacity units, for tests and benchmarks.
+    api : Api, optional
+        `STREAMS` for `call` of the streams' operations.
     """
 
     def __init__(
@@ -108,11 +122,13 @@ class Dynamo:
         timeout_seconds: float = 2.0,
         credentials: Credentials | None = None,
         tally: Tally | None = None,
+        api: Api = TABLES,
     ) -> None:
         self.aws_region = aws_region
         self.timeout_seconds = timeout_seconds
         self.tally = tally
-        self._url = endpoint or f"https://dynamodb.{aws_region}.amazonaws.com"
+        self._url = endpoint or f"https://{api.host}.{aws_region}.amazonaws.com"
+        self._target = api.target
         self._credentials = credentials
         self._pool = urllib3.PoolManager(maxsize=64, retries=False)
 
@@ -273,7 +289,7 @@ class Dynamo:
             data=body,
             headers={
                 "Content-Type": "application/x-amz-json-1.0",
-                "X-Amz-Target": f"DynamoDB_20120810.{operation}",
+                "X-Amz-Target": f"{self._target}.{operation}",
             },
         )
         if self._credentials is None:

@@ -17,9 +17,13 @@ from cutlass.storage.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """What one batch of stream records came to."""
+    """What one batch of stream records came to.
+
+    `decisions` were allowed, `refusals` were not; the others count writes.
+    """
 
     decisions: int
+    refusals: int
     segments: int
     rollups: int
     trims: int
@@ -54,7 +58,8 @@ class Meter:
         entries = [event.entry for event in events if event.entry]
         segments = self._ledger.record(entries)
         rollups = self._usage.record(events)
-        return Metered(len(entries), segments, rollups, self._trim(newest))
+        refusals = sum(entry.reason is not None for entry in entries)
+        return Metered(len(entries) - refusals, refusals, segments, rollups, self._trim(newest))
 
     def _trim(self, newest: dict[keys.Key, Allotment]) -> int:
         now_ms, trims = to_millis(self._clock()), 0
