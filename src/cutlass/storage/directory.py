@@ -6,7 +6,8 @@ yet asks the others once, off the usual path of a decision.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from cutlass.domain.errors import NotFoundError, UnavailableError
@@ -17,6 +18,7 @@ from cutlass.domain.plans import Topology
 from cutlass.storage import keys
 from cutlass.storage.codec import Item
 from cutlass.storage.dynamo import Dynamo
+from cutlass.storage.peers import Peers
 
 _UNKNOWN_SECONDS = 1.0
 """How long an id that no region knows is not asked for again."""
@@ -30,31 +32,28 @@ class Directory:
 
     Parameters
     ----------
-    dynamos : Mapping[str, Dynamo]
-        A client for every region's own DynamoDB, by the region's name.
     table : str
         The full name of the organisations table.
     """
 
     def __init__(
         self,
-        dynamos: Mapping[str, Dynamo],
+        peers: Peers,
         table: str,
-        region: str,
         topology: Topology,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._dynamos = dynamos
+        self._peers = peers
         self._table = table
-        self.region = region
+        self.region = peers.region
         self.topology = topology
         self._monotonic = monotonic
         self._unknown: dict[tuple[str, str | None], float] = {}
 
     def at_home(self, home: str) -> Dynamo:
         """The client that writes what `home` owns."""
-        return self._dynamos[home]
+        return self._peers.at(home)
 
     def find(self, org_id: str, user_id: str | None = None) -> tuple[Organisation | None, User | None]:
         """Find an organisation and one of its users, here or, failing that, where they may have been made.
@@ -64,16 +63,12 @@ class Directory:
         found = self._read(self.region, org_id, user_id)
         if self._complete(found, user_id) or self._is_unknown(org_id, user_id):
             return found
-        for region in self.topology.regions:
-            if region == self.region:
-                continue
-            try:
+        for region in self._peers.others:
+            with suppress(UnavailableError), self._peers.reach(region):
                 there = self._read(region, org_id, user_id)
-            except UnavailableError:
-                continue
-            found = there if self._complete(there, user_id) or found[0] is None else found
-            if self._complete(found, user_id):
-                return found
+                found = there if self._complete(there, user_id) or found[0] is None else found
+                if self._complete(found, user_id):
+                    return found
         self._remember_unknown(org_id, user_id)
         return found
 
@@ -103,7 +98,7 @@ class Directory:
             wanted.append(keys.organisation(home, org_id))
             if user_id is not None:
                 wanted.append(keys.user(home, org_id, user_id))
-        items = self._dynamos[region].batch_get({self._table: wanted})
+        items = self._peers.at(region).batch_get({self._table: wanted})
         for home in self.topology.regions:  # the first in order, should two regions ever have founded one
             item = items.get((self._table, *keys.organisation(home, org_id)))
             if item:
@@ -131,7 +126,7 @@ class Directory:
         low, high = f"{meter}:", f"{meter};"  # ';' follows ':'
         voided: set[str] = set()
         seen: list[Grant] = []
-        dynamo = self._dynamos[at or self.region]
+        dynamo = self._peers.at(at or self.region)
         pk = keys.grants(organisation.home_region, organisation.org_id)
         for item in dynamo.query(self._table, pk, between=(low, high)):
             if item["sk"].endswith("#void"):

@@ -8,6 +8,7 @@ from cutlass.domain.grants import Grant, missing_grants, superseded_grants
 from cutlass.domain.organisations import Organisation
 from cutlass.domain.plans import Catalogue
 from cutlass.storage.directory import Directory, grant_to_item, void_to_item
+from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
 
 _WRITE_AHEAD = timedelta(days=1)
@@ -21,12 +22,14 @@ class Minting:
 
     def __init__(
         self,
+        peers: Peers,
         directory: Directory,
         pools: Pools,
         catalogue: Catalogue,
         table: str,
         clock: Callable[[], datetime],
     ) -> None:
+        self._peers = peers
         self._directory = directory
         self._pools = pools
         self._catalogue = catalogue
@@ -71,7 +74,8 @@ class Minting:
         """
         complete = self._directory.region
         try:
-            complete = self.open_period(organisation)
+            with self._peers.reach(organisation.home_region):
+                complete = self.open_period(organisation)
         except UnavailableError:
             if organisation.home_region == complete:
                 raise

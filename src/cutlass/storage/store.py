@@ -20,6 +20,7 @@ from cutlass.storage.ledger import Ledger
 from cutlass.storage.metering import Meter
 from cutlass.storage.minting import Minting
 from cutlass.storage.organisations import Organisations
+from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
@@ -76,14 +77,15 @@ class Store:
         }
         self.dynamo = dynamo = dynamos[region]
         limits, organisations = settings.table(keys.LIMITS), settings.table(keys.ORGANISATIONS)
-        self.directory = Directory(dynamos, organisations, region, topology, monotonic=monotonic)
+        peers = Peers(dynamos, region, monotonic)
+        self.directory = Directory(peers, organisations, topology, monotonic=monotonic)
         self.allotments = Allotments(dynamo, limits, region)
         self.pools = Pools(dynamo, limits, region)
         self.ledger = Ledger(dynamo, settings.table(keys.LEDGER), region, topology.regions)
         self.usage = Usage(dynamo, settings.table(keys.USAGE), region, topology.regions, clock)
-        self.minting = Minting(self.directory, self.pools, catalogue, organisations, clock)
+        self.minting = Minting(peers, self.directory, self.pools, catalogue, organisations, clock)
         self.keeper = TermsKeeper(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
-        self.transfers = Transfers(dynamos, limits, region, clock, monotonic)
+        self.transfers = Transfers(peers, limits, clock)
         subjects = Subjects(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
         self.supply = Supply(
             dynamo,

@@ -19,7 +19,7 @@ Record = dict[str, Any]
 class Span:
     """Where records stand in a stream, from `first` to `last`, both included, and how many they are.
 
-    `first` and `last` are sequence numbers of the shard.
+    `first` and `last` are sequence numbers of the shard. A span that ends before it begins is a `ValueError`.
     """
 
     stream_arn: str
@@ -27,6 +27,10 @@ class Span:
     first: str
     last: str
     count: int
+
+    def __post_init__(self) -> None:
+        if int(self.first) > int(self.last):
+            raise ValueError(f"{self.last} comes before {self.first}")
 
 
 class Streams:

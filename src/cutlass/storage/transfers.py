@@ -6,8 +6,8 @@ answer to the first is lost, the sender's item tells the same number once it is 
 accepted then. Each item is still written in one region only: its owner's.
 """
 
-import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,10 +35,8 @@ from cutlass.storage.items import (
     pool_to_item,
     sent_to,
 )
+from cutlass.storage.peers import Peers
 from cutlass.storage.pools import return_writes
-
-_AWAY_SECONDS = 5.0
-"""How long a region that did not answer is not asked again."""
 
 _RACES = 5
 
@@ -67,26 +65,15 @@ class Transfers:
 
     Parameters
     ----------
-    dynamos : Mapping[str, Dynamo]
-        A client for every region's own DynamoDB.
     table : str
         The full name of the limits table.
     """
 
-    def __init__(
-        self,
-        dynamos: Mapping[str, Dynamo],
-        table: str,
-        region: str,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._dynamos = dynamos
+    def __init__(self, peers: Peers, table: str, clock: Callable[[], datetime]) -> None:
+        self._peers = peers
         self._table = table
-        self.region = region
         self._clock = clock
-        self._monotonic = monotonic
-        self._away: dict[str, float] = {}
+        self.region = peers.region
 
     def take_rights(self, holder: Holder, need: int, unborn: Callable[[str], Allotment]) -> Taken:
         """Take rights of a user's limit from the other regions until `need` are had.
@@ -97,20 +84,18 @@ class Transfers:
             Makes the allotment a region would begin with, where the user never was.
         """
         came = 0
-        for region in self._reachable():
+        for region in self._peers.others:
             if came >= need:
                 break
-            try:
-                cumulative = self._send_rights(region, holder, need - came, unborn)
-            except UnavailableError:
-                self._away[region] = self._monotonic() + _AWAY_SECONDS
-            else:
-                came += self.accept_rights(holder, region, cumulative)
+            cumulative = 0
+            with suppress(UnavailableError), self._peers.reach(region) as there:
+                cumulative = self._send_rights(there, region, holder, need - came, unborn)
+            came += self.accept_rights(holder, region, cumulative)
         return self._taken(came)
 
     def earlier(self, region: str, org_id: str, user_id: str, meter: str, period: str) -> list[Allotment]:
         """Read a user's allotments of earlier periods in another region, at that region's own DynamoDB."""
-        there = Allotments(self._dynamos[region], self._table, region)
+        there = Allotments(self._peers.at(region), self._table, region)
         return [allotment for _, allotment in there.earlier(org_id, user_id, meter, period)]
 
     def accept_rights(self, holder: Holder, origin: str, cumulative: int) -> int:
@@ -132,31 +117,25 @@ class Transfers:
             The grants, in the order of spending, and this region's pools of them, by grant id.
         """
         came = 0
-        for region in self._reachable():
+        for region in self._peers.others:
             for grant_id, grant in grants.items():
-                if came >= need:
-                    break
                 pool = own.get(grant_id)
-                if pool is None:
+                if came >= need or pool is None:
                     continue
-                try:
-                    cumulative = self._send_units(region, grant, need - came)
-                except UnavailableError:
-                    self._away[region] = self._monotonic() + _AWAY_SECONDS
-                    break
+                cumulative = 0
+                with suppress(UnavailableError), self._peers.reach(region) as there:
+                    cumulative = self._send_units(there, region, grant, need - came)
                 came += self.accept_units(grant, pool.key, region, cumulative)
         return self._taken(came)
 
     def _taken(self, came: int) -> Taken:
-        return Taken(came, everywhere=len(self._reachable()) == len(self._dynamos) - 1)
-
-    def _reachable(self) -> list[str]:
-        now = self._monotonic()
-        return [name for name in self._dynamos if name != self.region and self._away.get(name, 0.0) <= now]
+        return Taken(came, everywhere=not any(map(self._peers.away, self._peers.others)))
 
     def _accept(self, key: keys.Key, origin: str, cumulative: int, into: str) -> int:
         """Count in what `origin` has sent altogether, once; returns how many units are new."""
-        here = self._dynamos[self.region]
+        if not cumulative:
+            return 0
+        here = self._peers.here
         attribute = accepted_from(origin)
         item = here.get(self._table, *key)
         while item is not None:
@@ -175,9 +154,10 @@ class Transfers:
                 return cumulative - seen
         return 0
 
-    def _send_rights(self, region: str, holder: Holder, need: int, unborn: Callable[[str], Allotment]) -> int:
+    def _send_rights(
+        self, there: Dynamo, region: str, holder: Holder, need: int, unborn: Callable[[str], Allotment]
+    ) -> int:
         """Make the other region's write; returns what it has sent here altogether."""
-        there = self._dynamos[region]
         key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
         item = there.get(self._table, *key)
         now_ms = to_millis(self._clock())
@@ -194,7 +174,7 @@ class Transfers:
             met = allotment_from_item(item)
             asleep = idle(met, now_ms)
             if asleep and met.unbacked < need and met.available:
-                self._release(region, holder, key, met)
+                self._release(there, region, holder, key, met)
                 item = there.get(self._table, *key)
                 met = allotment_from_item(item) if item else met
             units = to_send(met.unbacked, need, idle=asleep)
@@ -208,18 +188,15 @@ class Transfers:
                 return int(sent[sent_to(self.region)])
         return 0
 
-    def _release(self, region: str, holder: Holder, key: keys.Key, met: Allotment) -> None:
+    def _release(self, there: Dynamo, region: str, holder: Holder, key: keys.Key, met: Allotment) -> None:
         """Give back what an idle allotment of another region holds; a decision meanwhile prevents it."""
         freed = release(met)
         writes = return_writes(self._table, region, holder.org_id, holder.meter, holder.user_id, freed.returns)
         writes.append(update_of(self._table, *key, change_of(met, freed.allotment)))
-        try:
-            self._dynamos[region].transact(writes)
-        except TransactionFailedError:
-            return
+        with suppress(TransactionFailedError):
+            there.transact(writes)
 
-    def _send_units(self, region: str, grant: Grant, need: int) -> int:
-        there = self._dynamos[region]
+    def _send_units(self, there: Dynamo, region: str, grant: Grant, need: int) -> int:
         pool = mint(grant, region)
         key = keys.pools(region, grant.org_id, grant.meter, grant.user_id), pool.key
         item: Item | None = there.get(self._table, *key)
