@@ -1,6 +1,7 @@
 """The running platform, as a newcomer meets it."""
 
 import json
+import socket
 import stat
 import time
 from typing import Any
@@ -23,6 +24,17 @@ def test_up_prints_what_the_interface_promises(platform: Platform) -> None:
     }
     assert list(platform.urls) == ["london", "sydney"]
     assert all(url.startswith("http://127.0.0.1:") for url in [*platform.urls.values(), platform.endpoint])
+
+
+@pytest.mark.parametrize("region", ["london", "sydney"])
+def test_health_answers_a_head_without_a_body(platform: Platform, region: str) -> None:
+    with socket.create_connection(("127.0.0.1", int(platform.urls[region].rpartition(":")[2])), 10) as plain:
+        plain.sendall(b"HEAD /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: plain.recv(4096), b""))  # a client library would hide a body
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == b""
+    assert platform.call("HEAD", "/usage-check").headers["allow"] == "POST"
 
 
 def test_a_second_up_in_the_foreground_says_that_it_runs(platform: Platform) -> None:

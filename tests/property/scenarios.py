@@ -243,8 +243,8 @@ def credits_are_voided_while_users_hold_some(history: Histories) -> Story:
     history.check(region=LONDON, user="bob", units=3, ahead=0)
     history.check(region=LONDON, user="ann", units=3, ahead=0)
     yield
-    history.learn(region=SYDNEY)
-    history.check(region=SYDNEY, user="bob", units=3, ahead=0)
+    history.check(region=SYDNEY, user="bob", units=3, ahead=0)  # hears of the grant and of its void at once
+    yield
     history.send(origin=LONDON, to=SYDNEY, which=0, moved=5)
     history.deliver(age=0)
     history.check(region=SYDNEY, user="ann", units=3, ahead=0)

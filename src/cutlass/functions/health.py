@@ -1,4 +1,4 @@
-"""`GET /health`, which looks at nothing, and `GET /ready`, which looks at everything a decision needs."""
+"""`GET` and `HEAD /health`, which look at nothing, and `GET /ready`: at everything a decision needs."""
 
 import os
 from collections.abc import Callable
@@ -18,6 +18,7 @@ RETRY_SECONDS = 5
 """When to look again at a region that is not ready."""
 
 
+@edge.route("HEAD", "/health", None)
 @edge.route("GET", "/health", None)
 def get_health(call: Call) -> Response:
     """Answer."""

@@ -1,5 +1,6 @@
 """Lays the tables, queues and user pools of every region into the emulator; doing it twice changes nothing."""
 
+import json
 import secrets
 import time
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from cutlass.contracts import Queue, Table, load_queues, load_tables, load_topol
 from cutlass.platform.errors import AwsError, PlatformError
 from cutlass.platform.home import Home, read_json, write_json
 from cutlass.platform.local import ENVIRONMENT, Issuer
+from cutlass.platform.queues import queue_arn, queue_attributes
 from cutlass.platform.wire import Wire
 
 SCOPES: Mapping[str, tuple[str, ...]] = {
@@ -49,8 +51,7 @@ def provision(endpoint: str, home: Home) -> dict[str, Pool]:
         wire = Wire(endpoint, region.aws_region)
         for table in load_tables().values():
             ensure_table(wire, table)
-        for queue in load_queues().values():
-            ensure_queue(wire, queue, region.name)
+        ensure_queues(wire, load_queues(), region.name)
         pools[region.name] = ensure_pool(wire, region.name)
     _keep_secrets(home, pools)
     return pools
@@ -108,12 +109,45 @@ def _wait_until_active(wire: Wire, name: str) -> None:
     raise PlatformError(f"the table {name} did not become active in {_READY_SECONDS:.0f} s")
 
 
-def ensure_queue(wire: Wire, queue: Queue, region: str) -> str:
-    """Make the queue unless it is there, and return its address."""
-    attributes = {"MessageRetentionPeriod": str(queue.retention_days * 86_400)}
+def ensure_queues(wire: Wire, queues: Mapping[str, Queue], region: str) -> dict[str, str]:
+    """Make the queues or bring them up to date, dead-letter queues first; return their addresses by name."""
+    ordered = sorted(queues.values(), key=lambda queue: queue.dead_letter is not None)
+    return {queue.name: ensure_queue(wire, queue, region, queues) for queue in ordered}
+
+
+def ensure_queue(wire: Wire, queue: Queue, region: str, queues: Mapping[str, Queue] | None = None) -> str:
+    """Make the queue or give it the attributes it should have, and return its address.
+
+    Parameters
+    ----------
+    queues : mapping of str to Queue, optional
+        Where its dead-letter queue, which must be there, is found by name.
+    """
     name = queue.resource(ENVIRONMENT, region)
-    answer = wire.call("sqs", "CreateQueue", {"QueueName": name, "Attributes": attributes})
-    return str(answer["QueueUrl"])
+    wanted = {
+        "MessageRetentionPeriod": str(queue.retention_days * 86_400),
+        "VisibilityTimeout": str(queue.visibility_timeout_seconds),
+        "RedrivePolicy": "",
+    }
+    if queue.dead_letter is not None:
+        dead = (queues or {})[queue.dead_letter.queue].resource(ENVIRONMENT, region)
+        policy = {
+            "deadLetterTargetArn": queue_arn(dead, wire.aws_region),
+            "maxReceiveCount": queue.dead_letter.max_receives,
+        }
+        wanted["RedrivePolicy"] = json.dumps(policy)
+    try:
+        address = str(wire.call("sqs", "GetQueueUrl", {"QueueName": name})["QueueUrl"])
+    except AwsError as error:
+        if not error.aws_code.endswith(("QueueDoesNotExist", "NonExistentQueue")):
+            raise
+        given = {key: value for key, value in wanted.items() if value}
+        return str(wire.call("sqs", "CreateQueue", {"QueueName": name, "Attributes": given})["QueueUrl"])
+    found = queue_attributes(wire, address, *wanted)
+    changed = {key: value for key, value in wanted.items() if found.get(key, "") != value}
+    if changed:
+        wire.call("sqs", "SetQueueAttributes", {"QueueUrl": address, "Attributes": changed})
+    return address
 
 
 def ensure_pool(wire: Wire, region: str) -> Pool:

@@ -1,15 +1,16 @@
-"""Forgets the stream records that every reader has passed."""
+"""Forgets the stream records that every reader has passed and nobody may read again."""
 
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-from cutlass.contracts import load_functions, load_tables, load_topology
+from cutlass.contracts import load_functions, load_queues, load_tables, load_topology
 from cutlass.platform.checkpoints import Checkpoint, stream_checkpoint_name
 from cutlass.platform.errors import PlatformError
 from cutlass.platform.layout import REPLICATOR
 from cutlass.platform.local import ENVIRONMENT
+from cutlass.platform.queues import messages_in
 from cutlass.platform.wire import Wire
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,12 @@ def passed(folder: Path) -> Iterator[tuple[str, str, str]]:
             known = [place for place in places if place is not None]
             if len(known) == len(places):
                 yield table.name, region, min(known, key=int)
+
+
+def failure_queues(table: str) -> set[str]:
+    """Return the queues that tell where batches of the table's stream failed."""
+    sources = (source for function in load_functions().values() for source in function.streams)
+    return {source.on_failure for source in sources if source.table == table}
 
 
 class Trimmer:
@@ -66,8 +73,18 @@ class Trimmer:
                 "before": place,
             }
             try:
+                if self._wanted(table, region, wire):
+                    continue
                 wire.own(f"/_cutlass/trim?{urlencode(stream)}", method="POST")
             except PlatformError as error:
                 _log.warning("the stream of %s could not be trimmed: %s", table, error.message)
                 return
             self._trimmed[table, region] = place
+
+    def _wanted(self, table: str, region: str, wire: Wire) -> bool:
+        """Tell whether a failed batch waits to be read again.
+
+        Its message is sent before the consumer's position passes it, and the positions were read before this.
+        """
+        queues = load_queues()
+        return any(messages_in(wire, queues[name].resource(ENVIRONMENT, region)) for name in failure_queues(table))

@@ -7,7 +7,6 @@ index, under the id alone.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import islice
@@ -18,11 +17,14 @@ from cutlass.domain.ledger import EntryKind, LedgerEntry, segment_start, segment
 from cutlass.domain.periods import from_millis, to_millis
 from cutlass.storage import keys
 from cutlass.storage.codec import Item
-from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
+from cutlass.storage.dynamo import Dynamo, expression
 from cutlass.storage.paging import Page
 
 _PER_UPDATE = 50
 """Entries put into a segment by one update, so that its expression stays under DynamoDB's 4 KB."""
+
+_CHARGE, _REFUSAL = "=", "!"
+"""What the name of an entry's attribute begins with; no other attribute's does."""
 
 
 class Ledger:
@@ -59,24 +61,20 @@ class Ledger:
             segments[keys.segment(self.region, entry.org_id, entry.user_id, entry.meter, start)].append(entry)
         for key, members in segments.items():
             for first in range(0, len(members), _PER_UPDATE):
-                writes += self._append(key, members[first : first + _PER_UPDATE])
+                self._append(key, members[first : first + _PER_UPDATE])
+                writes += 1
         return writes
 
-    def _append(self, key: keys.Key, entries: list[LedgerEntry]) -> int:
-        values = {f"e{i}": _to_wire(entry) for i, entry in enumerate(entries)}
-        names = {f"#e{i}": _name(entry) for i, entry in enumerate(entries)}
-        update = "SET " + ", ".join(f"decisions.#e{i} = :e{i}" for i in range(len(entries)))
-        wire = expression(update, "attribute_exists(pk)", **values)
-        wire["ExpressionAttributeNames"] = names
+    def _append(self, key: keys.Key, entries: list[LedgerEntry]) -> None:
+        """Put entries into a segment, which begins with the first: each is an attribute under its own name."""
         first = entries[0]
-        with suppress(ConditionFailedError):
-            self._dynamo.update(self._table, *key, wire, returns="NONE")
-            return 1
-        born: Item = {"pk": key[0], "sk": key[1], "org": first.org_id, "user": first.user_id, "meter": first.meter}
-        born["decisions"] = {_name(entry): _to_wire(entry) for entry in entries}
-        if self._dynamo.put_if_absent(self._table, born) is None:
-            return 2
-        return 2 + self._append(key, entries)
+        names = {"#org": "org", "#user": "user", "#meter": "meter"}
+        values: Item = {"org": first.org_id, "user": first.user_id, "meter": first.meter}
+        for number, entry in enumerate(entries):
+            names[f"#e{number}"], values[f"e{number}"] = _name(entry), _to_wire(entry)
+        wire = expression("SET " + ", ".join(f"{name} = :{name[1:]}" for name in names), **values)
+        wire["ExpressionAttributeNames"] = names
+        self._dynamo.update(self._table, *key, wire, returns="NONE")
 
     def _index(self, entry: LedgerEntry) -> None:
         key = keys.request_index(
@@ -121,7 +119,7 @@ class Ledger:
         items = self._dynamo.batch_get({self._table: wanted})
         found = []
         for (_, pk, _), item in items.items():
-            wire = item["entry"] if "entry" in item else item["decisions"].get(request_id)
+            wire = item["entry"] if "entry" in item else item.get(_CHARGE + request_id)
             if wire:
                 region = pk.partition("#")[0]
                 found.append(_from_wire(region, org_id, user_id, meter, request_id, wire))
@@ -187,10 +185,10 @@ def _position(entry: LedgerEntry) -> tuple[int, str, str]:
 
 
 def _name(entry: LedgerEntry) -> str:
-    """The entry's name in its segment: a charge's request id; a refusal's own id, marked."""
+    """The attribute that holds an entry of a segment: a charge by its request id, a refusal by its own id."""
     if entry.kind is EntryKind.DECISION and entry.request_id:
-        return entry.request_id
-    return f"!{entry.entry_id}"
+        return _CHARGE + entry.request_id
+    return _REFUSAL + entry.entry_id
 
 
 def _to_wire(entry: LedgerEntry) -> list[Any]:
@@ -211,7 +209,7 @@ def _from_wire(region: str, org_id: str, user_id: str, meter: str, name: str, wi
     refused = len(wire) > 7
     return LedgerEntry(
         kind=EntryKind.REFUSAL if refused else EntryKind.DECISION,
-        entry_id=name[1:] if refused else decision_id(org_id, user_id, meter, name),
+        entry_id=name if refused else decision_id(org_id, user_id, meter, name),
         at=from_millis(at_ms),
         region=region,
         org_id=org_id,
@@ -245,5 +243,6 @@ def _entries(item: Item) -> Iterator[LedgerEntry]:
             user_id=record.get("user"),
             reason=record.get("reason"),
         )
-    for name, wire in item.get("decisions", {}).items():
-        yield _from_wire(region, item["org"], item["user"], item["meter"], name, wire)
+    for name, wire in item.items():
+        if name[0] in (_CHARGE, _REFUSAL):
+            yield _from_wire(region, item["org"], item["user"], item["meter"], name[1:], wire)

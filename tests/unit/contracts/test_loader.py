@@ -68,6 +68,11 @@ def test_the_other_files_are_as_written():
     assert function.reentrant
     assert function.tables["usage-credits"] is Access.WRITE
     assert load_functions()["meter"].streams[0].on_failure in load_queues()
+    (source,) = load_functions()["stream-recovery"].queues
+    failures = load_queues()[source.queue]
+    assert failures.dead_letter is not None
+    assert failures.visibility_timeout_seconds >= load_functions()["stream-recovery"].timeout_seconds
+    assert load_queues()[failures.dead_letter.queue].dead_letter is None
     assert {operation.path for operation in load_operations()} == set(load_openapi()["paths"])
 
 
@@ -145,6 +150,64 @@ BROKEN = [
         "timeout_seconds: ten\n",
         "functions.usage-check.timeout_seconds: must",
     ),
+    (
+        "functions.yaml",
+        "{queue: stream-failures, b",
+        "{queue: failures, b",
+        "functions.stream-recovery.queues[0].queue",
+    ),
+    ("functions.yaml", "batch_size: 1,", "batch_size: 0,", "queues[0].batch_size: 0 is not between 1 and 10000"),
+    (
+        "functions.yaml",
+        "batch_size: 1,",
+        "batch_size: 11,",
+        "queues[0].window_seconds: must be at least 1 for a batch",
+    ),
+    ("functions.yaml", "batch_size: 1, ", "", "functions.stream-recovery.queues[0].batch_size: missing"),
+    (
+        "functions.yaml",
+        "max_concurrency: 2",
+        "max_concurrency: 1",
+        "queues[0].max_concurrency: 1 is not between 2",
+    ),
+    (
+        "functions.yaml",
+        "visibility_timeout_seconds: 60",
+        "visibility_timeout_seconds: 29",
+        "queues[0].queue: messages of 'stream-failures' come again after 29 s, the function may run 30 s",
+    ),
+    (
+        "functions.yaml",
+        "visibility_timeout_seconds: 60",
+        "visibility_timeout_seconds: 43201",
+        "queues.stream-failures.visibility_timeout_seconds: 43201 is not between 0 and 43200",
+    ),
+    (
+        "functions.yaml",
+        "{queue: stream-failures-dead,",
+        "{queue: dead,",
+        "dead_letter.queue: there is no queue 'dead'",
+    ),
+    (
+        "functions.yaml",
+        "{queue: stream-failures-dead,",
+        "{queue: stream-failures,",
+        "dead_letter.queue: the queue 'stream-failures' has a dead-letter queue itself",
+    ),
+    ("functions.yaml", "max_receives: 10", "max_receives: 1001", "dead_letter.max_receives: 1001 is not between"),
+    (
+        "functions.yaml",
+        "retention_days: 14",
+        "retention_days: 6",
+        "dead_letter.queue: the queue 'stream-failures-dead' keeps messages 6 days, less than the 7 here",
+    ),
+    (
+        "functions.yaml",
+        "reads_streams: [usage-credits,",
+        "reads_streams: [ledgr,",
+        "reads_streams[0]: there is no table",
+    ),
+    ("functions.yaml", "visibility_timeout_seconds: 60", "visibility_timeout_seconds: 30", None),
     ("openapi.yaml", "x-cutlass-function: usage-check", "x-cutlass-function: usage", None),
     (
         "openapi.yaml",
@@ -194,6 +257,14 @@ def test_the_line_is_the_line(folder: Path):
         ContractError, match=rf"^contracts/plans\.yaml:{line}: plans\.basic\.meters\.requests\.inc"
     ):
         load_catalogue()
+
+
+def test_the_line_of_a_queue_is_where_it_is_named(folder: Path):
+    line = edit(folder / "functions.yaml", "{queue: stream-failures-dead,", "{queue: stream-failures,")
+    with pytest.raises(
+        ContractError, match=rf"^contracts/functions\.yaml:{line}: queues\.stream-failures\.dead_l"
+    ):
+        load_queues()
 
 
 def test_every_problem_is_reported_at_once(folder: Path):

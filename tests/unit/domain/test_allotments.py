@@ -13,6 +13,7 @@ from cutlass.domain.allotments import (
     earliest,
     judge,
     refuse,
+    release,
     settle,
     trim,
     unspent,
@@ -20,7 +21,7 @@ from cutlass.domain.allotments import (
 from cutlass.domain.ids import FRESH_MS, mark_time, new_request_id
 from cutlass.domain.invariants import check_allotment
 from cutlass.domain.pools import NEVER_MS
-from tests.unit.domain.samples import NOW_MS, allotment, holding, spend
+from tests.unit.domain.samples import NOW_MS, allotment, holding, pool, spend
 
 LATER = NOW_MS + 60_000
 
@@ -130,6 +131,20 @@ class TestSettle:
         assert [(c.pool, units) for c, units in unspent(after)] == [("a", 3), ("c", 5)]
         assert check_allotment(after) == []
 
+    def test_rights_that_backed_expired_units_serve_again(self) -> None:
+        held = allotment(("a", 5, NOW_MS), ("b", 5, NEVER_MS), used=2, available=8)
+        after = settle(held, NOW_MS).allotment
+        assert (after.unbacked, after.released) == (90 + 3, 3)
+        assert check_allotment(after) == []
+
+    @pytest.mark.parametrize("everything", [False, True])
+    def test_expired_units_of_the_users_own_grants_leave_no_rights(self, everything: bool) -> None:
+        own = pool(user_id="ann").key
+        held = allotment((own, 5, NOW_MS), ("b", 4, NOW_MS), unbacked=96, extra=5)
+        after = settle(held, NOW_MS, everything=everything).allotment
+        assert (after.expired, after.unbacked, after.released) == (9, 96 + 4, 4)
+        assert check_allotment(after) == []
+
     def test_a_spent_chunk_that_expires_ends_nothing(self) -> None:
         held = allotment(("a", 5, NOW_MS), ("b", 5, LATER), used=5, available=5)
         settled = settle(held, NOW_MS)
@@ -156,6 +171,16 @@ class TestSettle:
 
     def test_nothing_held_never_expires(self) -> None:
         assert earliest([]) == NEVER_MS
+
+
+class TestRelease:
+    def test_units_go_back_and_their_rights_serve_elsewhere(self) -> None:
+        own = pool(user_id="ann").key
+        held = allotment(("a", 5, LATER), (own, 4, LATER), used=2, available=7, unbacked=95, extra=4)
+        released = release(held)
+        after = released.allotment
+        assert (released.returns, released.expired) == ({"a": 3, own: 4}, 0)
+        assert (after.available, after.returned, after.unbacked, after.released) == (0, 7, 95 + 3, 3)
 
 
 class TestTrim:

@@ -13,9 +13,10 @@ from cutlass.domain.grants import (
     grant_id,
     missing_grants,
     spendable,
+    superseded_grants,
 )
 from cutlass.domain.ids import ID_PATTERN
-from cutlass.domain.plans import Allowance, AtEnd
+from cutlass.domain.plans import Allowance, AtEnd, Plan
 from tests.unit.domain.samples import NOW, catalogue, grant, organisation, plan, topology
 
 CATALOGUE = catalogue()
@@ -23,8 +24,13 @@ BASIC, PREMIUM, ENTERPRISE = CATALOGUE.plans.values()
 PERIOD = organisation().period_at(CATALOGUE, NOW)
 
 
-def missing(of: object, *existing: Grant) -> list[Grant]:
-    return missing_grants(organisation(), of, PERIOD, topology(), existing, now=NOW)  # type: ignore[arg-type]
+def missing(of: Plan, *existing: Grant, voided: tuple[Grant, ...] = ()) -> list[Grant]:
+    pairs = [(grant, grant in voided) for grant in existing]
+    return missing_grants(organisation(), of, PERIOD, topology(), pairs, now=NOW)
+
+
+def superseded(of: Plan, *existing: Grant, voided: tuple[Grant, ...] = ()) -> list[Grant]:
+    return superseded_grants(of, PERIOD, [(grant, grant in voided) for grant in existing])
 
 
 def test_a_period_begins_with_its_plans_grant() -> None:
@@ -53,13 +59,74 @@ def test_an_overage_plan_also_grants_its_cap() -> None:
 def test_an_upgrade_grants_the_difference_under_a_name_of_its_own() -> None:
     basic = missing(BASIC)
     (more,) = missing(PREMIUM, *basic)
-    assert (more.grant_id, more.amount) == ("requests:plan-20261101T0000@premium", 4000)
+    assert (more.grant_id, more.amount) == ("requests:plan-20261101T0000@1", 4000)
     assert missing(PREMIUM, *basic, more) == []
+    of_plan, overage = missing(ENTERPRISE, *basic, more)
+    assert (of_plan.grant_id, of_plan.amount) == ("requests:plan-20261101T0000@2", 15_000)
+    assert overage.grant_id == "requests:overage-20261101T0000"
+
+
+def test_of_two_upgrades_that_see_the_same_only_one_can_be_written() -> None:
+    basic = missing(BASIC)
+    (one,), (other, _) = missing(PREMIUM, *basic), missing(ENTERPRISE, *basic)
+    assert one.grant_id == other.grant_id
+    (rest, _) = missing(ENTERPRISE, *basic, one)
+    assert basic[0].amount + one.amount + rest.amount == 20_000
+    assert missing(PREMIUM, *basic, other) == [], "the larger one was first"
+
+
+def test_a_voided_grant_does_not_count_but_its_name_is_taken() -> None:
+    basic = missing(BASIC)
+    (again,) = missing(BASIC, *basic, voided=tuple(basic))
+    assert (again.grant_id, again.amount) == ("requests:plan-20261101T0000@1", 1000)
+    assert missing(BASIC, *basic, again, voided=tuple(basic)) == []
+
+
+def test_a_grant_for_a_period_that_ends_otherwise_does_not_count() -> None:
+    (short,) = missing(BASIC)
+    short = replace(short, expires_at=PERIOD.end - timedelta(days=9))
+    (whole,) = missing(BASIC, short)
+    assert (whole.grant_id, whole.amount, whole.expires_at) == (f"{short.grant_id}@1", 1000, PERIOD.end)
+
+
+class TestSuperseded:
+    def test_what_the_plan_includes_stays(self) -> None:
+        assert superseded(ENTERPRISE, *missing(ENTERPRISE)) == []
+        assert superseded(PREMIUM, *missing(BASIC)) == [], "an upgrade lacks something, and has nothing wrong"
+
+    def test_all_parts_go_when_they_are_more_than_the_plan_includes(self) -> None:
+        basic = missing(BASIC)
+        raised = [*basic, *missing(PREMIUM, *basic)]
+        assert superseded(PREMIUM, *raised) == []
+        assert superseded(BASIC, *raised) == raised
+        (again,) = missing(BASIC, *raised, voided=tuple(raised))
+        assert (again.grant_id, again.amount) == ("requests:plan-20261101T0000@2", 1000)
+        assert superseded(BASIC, *raised, again, voided=tuple(raised)) == []
+
+    def test_overage_that_the_plan_does_not_have_goes(self) -> None:
+        of_plan, overage = missing(ENTERPRISE)
+        assert superseded(replace(ENTERPRISE, meters=BASIC.meters), of_plan, overage) == [of_plan, overage]
+        smaller = replace(of_plan, amount=1000)
+        assert superseded(BASIC, smaller, overage) == [overage]
+
+    def test_grants_of_a_period_that_ends_otherwise_go(self) -> None:
+        (short,) = missing(BASIC)
+        short = replace(short, expires_at=PERIOD.end - timedelta(days=9))
+        assert superseded(BASIC, short) == [short]
+
+    def test_credits_other_periods_and_what_is_voided_are_left_alone(self) -> None:
+        (other,) = missing(BASIC)
+        earlier = replace(other, effective_at=PERIOD.start - timedelta(days=31), expires_at=PERIOD.start)
+        credit = grant(amount=10**6, effective_at=PERIOD.start, expires_at=PERIOD.end + timedelta(days=9))
+        assert superseded(BASIC, earlier, credit) == []
+        big = missing(PREMIUM)
+        assert superseded(BASIC, *big, voided=tuple(big)) == []
 
 
 def test_grants_of_other_periods_and_credits_do_not_count() -> None:
     (other,) = missing(BASIC)
-    other = replace(other, grant_id="requests:plan-20261001T0000")
+    start = PERIOD.start - timedelta(days=31)
+    other = replace(other, grant_id="requests:plan-20261001T0000", effective_at=start, expires_at=PERIOD.start)
     assert len(missing(BASIC, other, grant(amount=10_000))) == 1
 
 
@@ -100,6 +167,7 @@ def test_each_meter_has_grants_of_its_own() -> None:
 def test_the_next_period_is_granted_anew() -> None:
     following = organisation().period_at(CATALOGUE, PERIOD.end)
     existing = missing(BASIC)
-    (made,) = missing_grants(organisation(), BASIC, following, topology(), existing, now=NOW)
+    pairs = [(one, False) for one in existing]
+    (made,) = missing_grants(organisation(), BASIC, following, topology(), pairs, now=NOW)
     assert made.effective_at == existing[0].expires_at
     assert made.expires_at == following.end > PERIOD.end + timedelta(days=30)

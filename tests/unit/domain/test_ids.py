@@ -7,6 +7,7 @@ import pytest
 from cutlass.domain.ids import (
     FRESH_MS,
     ID_PATTERN,
+    MAX_AHEAD_MS,
     RequestIdentity,
     decision_id,
     digest,
@@ -46,10 +47,15 @@ def test_a_new_request_id_is_a_name_and_carries_its_time() -> None:
         new_request_id(4_102_444_800_000),  # nor is 2100
         new_request_id(2**48 - 1),
     ],
+    ids=["name", "empty", "version 4", "no variant", "1970", "2100", "latest"],
 )
 def test_an_id_without_a_credible_time_is_opaque(opaque: str) -> None:
     assert request_time(opaque) == 0
     assert not RequestIdentity.of(opaque, "body").fresh(NOW_MS)
+
+
+def test_ids_may_be_further_ahead_than_fresh_but_by_a_day_at_most() -> None:
+    assert FRESH_MS < MAX_AHEAD_MS == 24 * 60 * 60 * 1000
 
 
 def test_fresh_is_within_five_seconds_on_either_side() -> None:

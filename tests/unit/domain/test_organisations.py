@@ -1,8 +1,9 @@
 """Organisations whose terms change, and the limits of their users."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from cutlass.domain.organisations import Organisation, Status, Terms, User, change
+from cutlass.domain.organisations import Organisation, Status, Terms, User, change, change_user
 from cutlass.domain.periods import PeriodRule
 from cutlass.domain.plans import MAX_UNITS, PeriodKind
 from tests.unit.domain.samples import NOW, catalogue, organisation, plan, topology
@@ -10,6 +11,8 @@ from tests.unit.domain.samples import NOW, catalogue, organisation, plan, topolo
 DAILY = plan("daily", 1, period=PeriodKind.DAY)
 CATALOGUE = catalogue(plan("basic", 0), DAILY, plan("premium", 2))
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
+PERIOD = organisation().period_at(CATALOGUE, NOW)
+FOLLOWING = organisation().period_at(CATALOGUE, DECEMBER)
 
 
 def changed(old: Organisation, *, now: datetime = NOW, **changes: object) -> Organisation:
@@ -86,12 +89,61 @@ def test_a_users_limit_is_their_own_else_the_plans() -> None:
 def test_a_users_share_leans_to_the_usual_region() -> None:
     basic = plan("basic", 0, user_limit=100)
     at_home, away = User("org", "ann"), User("org", "bob", usual_region="sydney")
-    assert at_home.share(basic, "requests", "london", "london", topology()) == 80
-    assert away.share(basic, "requests", "london", "london", topology()) == 20
-    assert away.share(basic, "requests", "sydney", "london", topology()) == 80
+    assert at_home.share(basic, "requests", "london", "london", topology(), PERIOD) == 80
+    assert away.share(basic, "requests", "london", "london", topology(), PERIOD) == 20
+    assert away.share(basic, "requests", "sydney", "london", topology(), PERIOD) == 80
 
 
 def test_an_unlimited_user_is_unlimited_everywhere() -> None:
     big = plan("big", 2, user_limit=None)
-    shares = {User("org", "ann").share(big, "requests", r, "london", topology()) for r in ("london", "sydney")}
+    shares = {
+        User("org", "ann").share(big, "requests", r, "london", topology(), PERIOD) for r in ("london", "sydney")
+    }
     assert shares == {MAX_UNITS}
+
+
+class TestChangeUser:
+    def changed(self, user: User, *, now: datetime = NOW, **changes: object) -> User:
+        wanted = {"limits": user.limits, "usual_region": user.usual_region} | changes
+        period = organisation().period_at(CATALOGUE, now)
+        return change_user(user, period=period, now=now, **wanted)  # type: ignore[arg-type]
+
+    def test_nothing_changed_is_the_same_user(self) -> None:
+        user = User("org", "ann", {"requests": 7}, usual_region="sydney")
+        assert self.changed(user) is user
+
+    def test_another_limit_moves_nobody(self) -> None:
+        user = self.changed(User("org", "ann", usual_region="sydney"), limits={"requests": 7})
+        assert user == User("org", "ann", {"requests": 7}, usual_region="sydney", rev=2)
+        assert user.region_in(PERIOD) == "sydney"
+
+    def test_a_move_divides_rights_anew_from_the_next_period(self) -> None:
+        user = self.changed(User("org", "ann"), usual_region="sydney")
+        assert (user.usual_region, user.former_region, user.moved_at, user.rev) == ("sydney", None, NOW, 2)
+        assert user.region_in(PERIOD) is None
+        assert user.region_in(FOLLOWING) == "sydney"
+        shares = [
+            user.share(plan("basic", 0), "requests", region, "london", topology(), period)
+            for period in (PERIOD, FOLLOWING)
+            for region in ("london", "sydney")
+        ]
+        assert shares == [80, 20, 20, 80]
+
+    def test_several_moves_in_a_period_leave_it_as_it_began(self) -> None:
+        user = self.changed(User("org", "ann", usual_region="sydney"), usual_region="london")
+        user = self.changed(user, usual_region=None, now=NOW + timedelta(days=1))
+        assert user.region_in(PERIOD) == "sydney"
+        assert user.region_in(FOLLOWING) is None
+        back = self.changed(user, usual_region="sydney", now=NOW + timedelta(days=2))
+        assert (back.region_in(PERIOD), back.region_in(FOLLOWING)) == ("sydney", "sydney")
+
+    def test_a_move_in_the_next_period_follows_from_the_one_before(self) -> None:
+        user = self.changed(User("org", "ann"), usual_region="sydney")
+        user = self.changed(user, usual_region="london", now=DECEMBER)
+        assert user.region_in(FOLLOWING) == "sydney", "the first instant of a period belongs to it"
+        assert user.region_in(replace(FOLLOWING, start=FOLLOWING.end)) == "london"
+
+    def test_a_limit_changed_beside_a_pending_move_keeps_it(self) -> None:
+        user = self.changed(User("org", "ann"), usual_region="sydney")
+        user = self.changed(user, limits={"requests": 7}, now=NOW + timedelta(days=1))
+        assert (user.region_in(PERIOD), user.region_in(FOLLOWING)) == (None, "sydney")

@@ -1,5 +1,6 @@
 """Pools: their birth and the order in which they are spent."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from cutlass.domain.invariants import check_pool
@@ -21,6 +22,13 @@ def test_a_pool_of_a_voided_grant_is_born_burned() -> None:
     born = mint(grant(), "london", voided=True)
     assert (born.available, born.burned) == (0, 80)
     assert check_pool(born) == []
+
+
+def test_a_voided_pool_is_not_live_also_for_units_that_come_back() -> None:
+    born = replace(mint(grant(), "london", voided=True), returned=5, available=5)
+    assert check_pool(born) == []
+    assert not born.live(NOW_MS)
+    assert replace(born, voided=False).live(NOW_MS)
 
 
 def test_a_grant_without_expiry_never_expires() -> None:

@@ -61,6 +61,16 @@ class TestPlanRefill:
     def test_what_is_available_already_is_not_drawn(self) -> None:
         assert drawn(holding(5), [pool(available=10)], 7) == [("requests:g", 2)]
 
+    @pytest.mark.parametrize("units", [4, 5])
+    def test_nothing_is_drawn_when_enough_is_available(self, units: int) -> None:
+        assert plan_refill(holding(5), [pool(available=1000)], units, NOW_MS) == ()
+        assert plan_refill(holding(5), [], units, NOW_MS) == (), "nor is anything short"
+
+    def test_what_is_known_to_be_left_of_a_lowered_limit_bounds_it_too(self) -> None:
+        plentiful = [pool(available=1000)]
+        assert plan_refill(allotment(), plentiful, 5, NOW_MS, headroom=5) == (Draw(plentiful[0], 5),)
+        assert plan_refill(allotment(), plentiful, 6, NOW_MS, headroom=5) == Shortage(of_user=True)
+
     def test_pools_are_drawn_in_order_of_priority_then_expiry(self) -> None:
         pools = [
             pool("late", 100, expires_ms=NOW_MS + 2),
@@ -74,6 +84,7 @@ class TestPlanRefill:
             pool("expired", 9, expires_ms=NOW_MS),
             pool("future", 9, starts_ms=NOW_MS + 1),
             pool("empty", 0, priority=1),
+            pool("voided", 9, voided=True),
         ]
         assert drawn(allotment(), pools, 1) == [("organisation", -1)]
 

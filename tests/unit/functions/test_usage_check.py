@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cutlass.domain.decisions import DecisionRequest, Reason
@@ -76,6 +76,8 @@ def test_the_request_id_comes_from_body_or_header(call: Call, store: FakeStore):
         (None, 400, "body"),
         ("[]", 400, "body"),
         ({**SEED, "extra": 1}, 400, "extra"),
+        ({**SEED, "": 1}, 400, '""'),
+        ('{"":1,"":2}', 400, '""'),
         ({**SEED, "units": -1}, 400, "units"),
         ({**SEED, "units": 10**12 + 1}, 400, "units"),
         ({**SEED, "units": 1.5}, 400, "units"),
@@ -162,6 +164,10 @@ def test_a_batch_is_decided_side_by_side(call: Call, store: FakeStore):
 def test_a_batch_with_a_broken_item_decides_nothing(call: Call, store: FakeStore):
     answer = call("usage_check", "POST", "/usage-check/batch", {"items": [SEED, {**SEED, "units": 1.5}]})
     assert (answer.status, answer.body["field"]) == (400, "items.1.units")
+    answer = call("usage_check", "POST", "/usage-check/batch", {"items": [{**SEED, "": 1}]})
+    assert (answer.status, answer.body["field"]) == (400, 'items.0.""')
+    answer = call("usage_check", "POST", "/usage-check/batch", {"": []})
+    assert (answer.status, answer.body["field"]) == (400, '""')
     answer = call("usage_check", "POST", "/usage-check/batch", {"items": [SEED] * 26})
     assert (answer.status, answer.body["field"]) == (400, "items")
     answer = call("usage_check", "POST", "/usage-check/batch", {"items": [SEED]}, headers={"Idempotency-Key": "a"})
@@ -209,6 +215,8 @@ NEARLY = st.fixed_dictionaries(
 )
 
 
+@example(body={"": None}, path="/usage-check")
+@example(body={"": None}, path="/usage-check/batch")
 @given(st.one_of(st.text(), JSON, NEARLY), st.sampled_from(["/usage-check", "/usage-check/batch"]))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 def test_no_body_makes_it_fail(call: Call, body: object, path: str):

@@ -134,6 +134,17 @@ def test_health_needs_no_token(call: Caller, functions: FakeRuntime) -> None:
     assert not functions.called("authorizer")
 
 
+def test_head_is_answered_as_get_without_the_body(call: Caller, functions: FakeRuntime) -> None:
+    functions.answer = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": '{"a": 1}'}
+    seen, whole = call("HEAD", "/health", token=None), call("GET", "/health", token=None)
+    assert (seen.status_code, seen.content, whole.content) == (200, b"", b'{"a": 1}')
+    assert seen.headers["content-length"] == whole.headers["content-length"] == "8"
+    assert seen.headers["content-type"] == "application/json"
+    assert [event["httpMethod"] for event in functions.called("health")] == ["HEAD", "GET"]
+    refused = call("HEAD", "/usage-check")
+    assert (refused.status_code, refused.content, refused.headers["allow"]) == (405, b"", "POST")
+
+
 def test_unknown_routes_and_methods(call: Caller) -> None:
     problem(call("GET", "/nowhere"), 404)
     response = call("DELETE", "/usage-check")

@@ -15,6 +15,7 @@ from typing import Protocol
 from cutlass.contracts import load_functions, load_queues
 from cutlass.platform.checkpoints import Checkpoint, stream_checkpoint_name
 from cutlass.platform.child import follow_parent, log_to_stdout
+from cutlass.platform.consumer.queue import QueueMapping
 from cutlass.platform.consumer.schedule import ScheduleMapping
 from cutlass.platform.consumer.stream import StreamMapping
 from cutlass.platform.home import Home
@@ -41,19 +42,19 @@ def mappings(runtime: Runtime, growth: Growth, wire: Wire, home: Home, region: s
     queues = load_queues()
     found: list[Mapping] = []
     for function in load_functions().values():
-        for source in function.streams:
-            name = stream_checkpoint_name(function.name, source.table, region)
+        for stream in function.streams:
+            name = stream_checkpoint_name(function.name, stream.table, region)
             found.append(
                 StreamMapping(
                     wire,
                     runtime,
                     growth,
                     function=function,
-                    source=source,
+                    source=stream,
                     region=region,
                     checkpoint=Checkpoint(home.checkpoints, name),
-                    failures=queues[source.on_failure],
-                    window_seconds=min(float(window), source.window_seconds),
+                    failures=queues[stream.on_failure],
+                    window_seconds=min(float(window), stream.window_seconds),
                 )
             )
         found += [
@@ -61,6 +62,18 @@ def mappings(runtime: Runtime, growth: Growth, wire: Wire, home: Home, region: s
                 runtime, function=function, schedule=schedule, region=region, aws_region=wire.aws_region
             )
             for schedule in function.schedules
+        ]
+        found += [
+            QueueMapping(
+                wire,
+                runtime,
+                function=function,
+                source=source,
+                queue=queues[source.queue],
+                region=region,
+                window_seconds=min(float(window), source.window_seconds),
+            )
+            for source in function.queues
         ]
     return found
 

@@ -1,6 +1,5 @@
 """One stream that starts one function, as Lambda's event source mapping for DynamoDB does it."""
 
-import json
 import logging
 import threading
 import time
@@ -14,6 +13,7 @@ from cutlass.platform.checkpoints import Checkpoint
 from cutlass.platform.consumer.batches import Batch, Policy, backoff, decide, failure_notice, first_failure
 from cutlass.platform.errors import PlatformError
 from cutlass.platform.local import ENVIRONMENT
+from cutlass.platform.queues import send_to_queue
 from cutlass.platform.runtime import FunctionError, FunctionTimeoutError, Runtime
 from cutlass.platform.streams import Growth, Record, StreamReader, sequence_number
 from cutlass.platform.wire import Wire
@@ -144,9 +144,3 @@ class StreamMapping:
         )
         send_to_queue(self._wire, self._failures.resource(ENVIRONMENT, self._region), notice)
         _log.error("%s: gave up %s records after %s calls", self.name, len(batch.records), batch.failures)
-
-
-def send_to_queue(wire: Wire, queue: str, message: object) -> None:
-    """Send the message, as JSON, to the named queue."""
-    address = wire.call("sqs", "GetQueueUrl", {"QueueName": queue})["QueueUrl"]
-    wire.call("sqs", "SendMessage", {"QueueUrl": address, "MessageBody": json.dumps(message)})

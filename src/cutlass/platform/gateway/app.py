@@ -62,11 +62,7 @@ class Gateway:
             reply = await self._reply(HttpRequest(scope, receive), request_id, log)
         except ClientDisconnect:
             return
-        headers = {"X-Request-Id": request_id}
-        response = HttpResponse(reply.body, reply.status, headers)
-        for name, value in reply.headers:
-            if name.lower() not in ("x-request-id", "content-length"):
-                response.headers.append(name, value)
+        response = _http_response(reply, request_id, bodiless=scope["method"] == "HEAD")
         self._count(reply.status, log)
         with suppress(ConnectionError):
             await response(scope, receive, send)
@@ -157,6 +153,16 @@ async def _limited_body(http: HttpRequest) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise too_large
     return bytes(body)
+
+
+def _http_response(reply: Answer, request_id: str, *, bodiless: bool) -> HttpResponse:
+    """Return the answer as HTTP; without its body, but with its length, where HEAD asked for it."""
+    headers = {"X-Request-Id": request_id, "Content-Length": str(len(reply.body))}
+    response = HttpResponse(b"" if bodiless else reply.body, reply.status, headers)
+    for name, value in reply.headers:
+        if name.lower() not in ("x-request-id", "content-length"):
+            response.headers.append(name, value)
+    return response
 
 
 def _raw_path(scope: Scope) -> str:
