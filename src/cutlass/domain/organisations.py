@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cutlass.domain.periods import Period, PeriodRule, period_at
@@ -92,12 +92,17 @@ def change(
     return organisation if changed == organisation else replace(changed, rev=organisation.rev + 1)
 
 
+_MOVE_NOTICE = timedelta(hours=1)
+"""How long before a period a move must be known for it to hold: far longer than it takes to every region."""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """One of an organisation's people or keys; `limits` override the plan's per-user limit, by meter.
 
-    `usual_region` (None: the home region) holds from the next period on. In the period of the change, the
-    one of `moved_at`, rights were divided by `former_region`, and dividing them anew would make some twice.
+    `usual_region` (None: the home region) holds from the first period that begins an hour or more after the
+    change, at `moved_at`. Until then rights are divided by `former_region`: were a period's rights divided in
+    two ways, by two regions or at two times, some would exist twice.
     """
 
     org_id: str
@@ -116,7 +121,7 @@ class User:
 
     def region_in(self, period: Period) -> str | None:
         """The region by which the user's rights of a period are divided."""
-        moved = self.moved_at is not None and self.moved_at >= period.start
+        moved = self.moved_at is not None and self.moved_at + _MOVE_NOTICE > period.start
         return self.former_region if moved else self.usual_region
 
     def share(self, plan: Plan, meter: str, region: str, home: str, topology: Topology, period: Period) -> int:

@@ -16,7 +16,7 @@ from cutlass.domain.organisations import Organisation, Status
 from cutlass.domain.periods import Period, to_millis
 from cutlass.domain.plans import MAX_UNITS, Catalogue, Plan
 from cutlass.storage import keys
-from cutlass.storage.allotments import Allotments
+from cutlass.storage.allotments import Allotments, Consumed
 from cutlass.storage.directory import Directory
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.subjects import Subjects
@@ -141,35 +141,47 @@ class Decider:
         )
 
     def _take(self, case: _Case) -> Decision:
-        request, fence = case.request, None
+        fence = None
         for attempt in range(_ATTEMPTS):
-            key = self._allotments.key(request.org_id, request.user_id, case.meter, case.period.key)
-            consumed = self._allotments.consume(key, case.spend(fence))
+            consumed = self._allotments.consume(self._key(case), case.spend(fence))
             met = consumed.allotment
-            if consumed.verdict is Verdict.TAKEN and met:
-                return self._allowed(case, met)
-            if consumed.verdict is Verdict.REPEATED and met:
-                return self._repeated(case, met)
-            if consumed.verdict is Verdict.LATE and met:
+            if met and consumed.verdict is Verdict.TAKEN:
+                return self._answer(case, Reason.OK, met)
+            if met and consumed.verdict is Verdict.REPEATED:
+                return self._replay(case, self._await_entry(case, met))
+            if met and consumed.verdict is Verdict.LATE:
                 if entry := self._recorded(case):
                     return self._replay(case, entry)
                 fence = met.trims
-            else:
-                if consumed.verdict is Verdict.TERMS_CHANGED and met and met.rev > case.organisation.rev:
-                    self._profiles.pop(request.org_id, None)
-                known = met.rev if met else 0
-                subject = self._subjects.find(request.org_id, request.user_id, request.feature, at_least=known)
-                if isinstance(subject, Reason):
-                    self._profiles.pop(request.org_id, None)
-                    return self._refused(case, subject, key, met)
-                self._remember(subject.organisation)
-                case = replace(case, organisation=subject.organisation, plan=subject.plan, period=subject.period)
-                reason = self._supply.supply(subject, case.units, met)
-                if reason:
-                    return self._refused(case, reason, key, met)
+                continue
+            supplied = self._supplied(case, consumed)
+            if isinstance(supplied, Decision):
+                return supplied
+            if supplied.period != case.period:
+                fence = None  # it was seen on another allotment
+            case = supplied
             if attempt >= 2:  # others are at the same allotment: let them finish
                 self._sleep(random.uniform(0, 0.002 * min(attempt, 16)))  # noqa: S311 - not a secret
         raise UnavailableError("too many requests of this user at once", hint="retry with the same request id")
+
+    def _supplied(self, case: _Case, consumed: Consumed) -> "_Case | Decision":
+        """Bring the allotment to where it can answer; returns the case as it is now, or the refusal."""
+        request, met = case.request, consumed.allotment
+        known = met.rev if met else 0
+        subject = self._subjects.find(request.org_id, request.user_id, request.feature, at_least=known)
+        if isinstance(subject, Reason):
+            self._profiles.pop(request.org_id, None)
+            return self._refused(case, subject, met)
+        self._remember(subject.organisation)
+        now = replace(case, organisation=subject.organisation, plan=subject.plan, period=subject.period)
+        if now.period != case.period:
+            return now
+        reason = self._supply.supply(subject, case.units, met)
+        return self._refused(now, reason, met) if reason else now
+
+    def _key(self, case: _Case) -> keys.Key:
+        request = case.request
+        return self._allotments.key(request.org_id, request.user_id, case.meter, case.period.key)
 
     def _look(self, case: _Case) -> Decision:
         """Answer whether one use of the feature would be allowed now."""
@@ -208,9 +220,6 @@ class Decider:
                 if identity.mark in earlier.ring:
                     return self._await_entry(case, earlier)
         return entry
-
-    def _repeated(self, case: _Case, met: Allotment) -> Decision:
-        return self._replay(case, self._await_entry(case, met))
 
     def _await_entry(self, case: _Case, met: Allotment) -> LedgerEntry:
         """Get the answer to a request an allotment has charged: its newest one, or the ledger's in a moment."""
@@ -264,13 +273,10 @@ class Decider:
             period=case.plan.period,
         )
 
-    def _allowed(self, case: _Case, allotment: Allotment) -> Decision:
-        return self._answer(case, Reason.OK, allotment)
-
-    def _refused(self, case: _Case, reason: Reason, key: keys.Key, met: Allotment | None) -> Decision:
+    def _refused(self, case: _Case, reason: Reason, met: Allotment | None) -> Decision:
         """Answer a refusal and record it, as far as there is an allotment to record it on."""
         if met is not None:
-            met = self._allotments.refuse(key, case.spend(None), str(reason)) or met
+            met = self._allotments.refuse(self._key(case), case.spend(None), str(reason)) or met
         return self._answer(case, reason, met)
 
     def _without_allotment(

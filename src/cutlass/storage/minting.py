@@ -60,6 +60,8 @@ class Minting:
         for _ in range(_RACES):
             missing, superseded = self._wrong(organisation, moment, at=home)
             for grant in superseded:
+                if self._clock() >= grant.effective_at:
+                    return  # its period began meanwhile: it stands
                 there.put_if_absent(self._table, void_to_item(grant, home, self._clock()))
                 self._pools.burn(grant)
             written = [there.put_if_absent(self._table, grant_to_item(grant, home)) is None for grant in missing]

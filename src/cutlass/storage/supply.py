@@ -12,6 +12,7 @@ from datetime import datetime
 
 from cutlass.domain.allotments import Allotment, settle
 from cutlass.domain.decisions import Reason
+from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Category
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import MAX_UNITS
@@ -29,6 +30,8 @@ _DRY_SECONDS = 1.0
 """How long a shortage is believed without minting and asking around again."""
 
 _REMEMBERED = 10_000
+
+_RACES = 16
 
 _DryKey = tuple[str, str, str, str, int]
 
@@ -140,13 +143,20 @@ class Supply:
         return adopt(met, rev=organisation.rev, plan=subject.plan.name, limit=subject.limit, share=share)
 
     def _settle_earlier(self, subject: Subject) -> list[Allotment]:
-        """Give back what the user still holds from periods that have ended; returns those allotments."""
+        """Give back what the user still holds from periods that have ended; returns those allotments.
+
+        Decisions that began before the turn may still come to them. They are read again until they hold
+        nothing, so that all they will ever remember is in what is returned.
+        """
         org_id, user_id, meter = subject.organisation.org_id, subject.user.user_id, subject.meter
-        earlier = self._allotments.earlier(org_id, user_id, meter, subject.period.key)
-        for period, met in earlier:
-            if met.available:
+        for _ in range(_RACES):
+            earlier = self._allotments.earlier(org_id, user_id, meter, subject.period.key)
+            holding = [(period, met) for period, met in earlier if met.available]
+            for period, met in holding:
                 self._settle(self._allotments.key(org_id, user_id, meter, period), subject, met)
-        return [met for _, met in earlier]
+            if not holding:
+                return [met for _, met in earlier]
+        raise UnavailableError("the period before is still being settled", hint="send the request again")
 
     def _settle(self, key: keys.Key, subject: Subject, met: Allotment) -> None:
         """Empty an allotment whose period has ended: units go back to their pools, expired ones end."""
