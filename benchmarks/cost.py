@@ -4,10 +4,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.support.world import World
-
 from benchmarks.stage import REGION, running_engine
 from cutlass.functions import terms
+from tests.support.world import World
 
 SECONDS = 180
 """Simulated seconds; the stream's consumer runs once in each, which is its batch window."""

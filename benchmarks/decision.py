@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from tests.support.engines import DYNOXIDE_HINT, dynoxide_binary
 
 from benchmarks import cost, gateway, zae
 from benchmarks.load import Round, Sample, run, summarise
@@ -23,6 +22,7 @@ from benchmarks.report import Results, show
 from benchmarks.stage import Stage, staged
 from benchmarks.subjects import SUBJECTS, stock
 from cutlass.platform.local import base_environment
+from tests.support.engines import DYNOXIDE_HINT, dynoxide_binary
 
 ENGINES = ("ministack", "dynoxide")
 CLIENTS = (1, 16)

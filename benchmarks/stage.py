@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import engines
-
 from cutlass.contracts import load_topology
 from cutlass.domain.organisations import Organisation
 from cutlass.platform.local import base_environment, function_environment
 from cutlass.storage import Store, open_store
+from tests.support import engines
 
 REGION = "london"
 ORG = "bench"

@@ -200,7 +200,7 @@ def test_what_cannot_be_recovered_ends_in_the_dead_letter_queue(rig: Rig, poison
 
 
 def test_records_that_are_gone_end_in_the_dead_letter_queue(
-    rig: Rig, poison: threading.Event, capsys: pytest.CaptureFixture[str]
+    rig: Rig, poison: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.decide("bad", 1)
     rig.start("meter")
@@ -213,7 +213,7 @@ def test_records_that_are_gone_end_in_the_dead_letter_queue(
     rig.wire.own(f"/_cutlass/trim?aws_region={LONDON}&table={table}&before={last}", method="POST")
     rig.start("stream-recovery")
     eventually(lambda: rig.waiting("stream-failures-dead") == failed, "all are given up")
-    assert "are lost" in capsys.readouterr().out
+    assert "are lost" in caplog.text
 
 
 def test_old_terms_that_are_recovered_do_not_undo_newer_ones(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
+
 from benchmarks.load import Round, percentile, run, summarise
 from benchmarks.report import ratios
-
 from tests.unit.project.repository import ROOT
 
 
