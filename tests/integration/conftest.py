@@ -21,11 +21,14 @@ def _credentials() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", params=["ministack", "dynoxide"])
+DYNOXIDE = pytest.param(
+    "dynoxide", marks=pytest.mark.skipif(engines.dynoxide_binary() is None, reason=engines.DYNOXIDE_HINT)
+)
+
+
+@pytest.fixture(scope="session", params=["ministack", DYNOXIDE])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A running engine with the tables of every region."""
-    if request.param == "dynoxide" and engines.dynoxide_binary() is None:
-        pytest.skip(engines.DYNOXIDE_HINT)
     folder: Path = tmp_path_factory.mktemp(request.param)
     running = engines.start(request.param, folder)
     yield running

@@ -167,6 +167,10 @@ class Decider:
     def _supplied(self, case: _Case, consumed: Consumed) -> "_Case | Decision":
         """Bring the allotment to where it can answer; returns the case as it is now, or the refusal."""
         request, met = case.request, consumed.allotment
+        if met and consumed.verdict is Verdict.SHORT:
+            asked = (request.org_id, request.user_id, case.meter, case.period.key, case.units)
+            if reason := self._supply.still_short(*asked, met):
+                return self._refused(case, reason, met)
         known = met.rev if met else 0
         subject = self._subjects.find(request.org_id, request.user_id, request.feature, at_least=known)
         if isinstance(subject, Reason):

@@ -24,13 +24,22 @@ class Pools:
         self._table = table
         self.region = region
 
-    def of(self, org_id: str, meter: str, user_id: str | None = None, *, region: str | None = None) -> list[Pool]:
+    def of(
+        self,
+        org_id: str,
+        meter: str,
+        user_id: str | None = None,
+        *,
+        region: str | None = None,
+        own: bool = False,
+    ) -> list[Pool]:
         """Read the organisation's pools of a meter and, given a user, those of the user's own grants.
 
-        `region` reads this region's copy of another region's pools, which may be behind.
+        `region` reads this region's copy of another region's pools, which may be behind; `own` reads only
+        those of the user's own grants.
         """
         owner = region or self.region
-        partitions = [keys.pools(owner, org_id, meter)]
+        partitions = [] if own else [keys.pools(owner, org_id, meter)]
         if user_id is not None:
             partitions.append(keys.pools(owner, org_id, meter, user_id))
         return [pool_from_item(item) for pk in partitions for item in self._dynamo.query(self._table, pk)]

@@ -117,14 +117,14 @@ class Subjects:
         items = self._dynamo.batch_get({table: list(wanted.values())}, consistent=False)
         return {region: allotment_of(items.get((table, *key))) for region, key in wanted.items()}
 
-    def pools(self, subject: Subject, region: str | None = None) -> list[Pool]:
-        """Read the pools the subject may be supplied from, of this region or, perhaps behind, of another."""
+    def pools(self, subject: Subject, region: str | None = None, *, own: bool = False) -> list[Pool]:
+        """Read the pools the subject may be supplied from, of this region or, perhaps behind, of another.
+
+        `own` reads only those of the user's own grants.
+        """
         org_id, user_id = subject.organisation.org_id, subject.user.user_id
-        return [
-            pool
-            for pool in self._pools.of(org_id, subject.meter, user_id, region=region)
-            if self._serves(subject, pool)
-        ]
+        pools = self._pools.of(org_id, subject.meter, user_id, region=region, own=own)
+        return [pool for pool in pools if self._serves(subject, pool)]
 
     def grants(self, subject: Subject) -> dict[str, Grant]:
         """Read the grants the subject may spend now, by id, in the order of spending."""

@@ -7,7 +7,7 @@ at the allotment again.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cutlass.domain.allotments import Allotment, settle
@@ -36,6 +36,16 @@ _RACES = 16
 _DryKey = tuple[str, str, str, str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Dry:
+    """A shortage met a moment ago, and the terms it was met under."""
+
+    until: float
+    reason: Reason
+    shortage: Shortage
+    subject: Subject
+
+
 class Supply:
     """Supplies the allotments of one region."""
 
@@ -58,7 +68,7 @@ class Supply:
         self._shortages = shortages
         self._clock = clock
         self._monotonic = monotonic
-        self._dry: dict[_DryKey, tuple[float, Reason]] = {}
+        self._dry: dict[_DryKey, _Dry] = {}
 
     def supply(self, subject: Subject, units: int, met: Allotment | None) -> Reason | None:
         """Bring an allotment to where it can answer; returns why it cannot, or None: look again.
@@ -91,6 +101,23 @@ class Supply:
         self._dry.pop(self._dry_key(subject, units), None)
         self._draw(subject, met, base, draws)
         return None
+
+    def still_short(
+        self, org_id: str, user_id: str, meter: str, period: str, units: int, met: Allotment
+    ) -> Reason | None:
+        """Why an allotment was short a moment ago, if it still is; None: find out.
+
+        Whoever goes on asking costs little: of what could have come meanwhile, changed terms show on the
+        allotment and credits in this region's pools; other regions are asked again when the moment is over.
+        """
+        dry = self._dry.get((org_id, user_id, meter, period, units))
+        if dry is None or self._monotonic() >= dry.until or met.rev != dry.subject.organisation.rev:
+            return None
+        if dry.shortage.of_user and met.unbacked > 0:
+            return None
+        pools = self._subjects.pools(dry.subject, own=dry.shortage.of_user)
+        draws = plan_refill(met, pools, units, to_millis(self._clock()))
+        return dry.reason if isinstance(draws, Shortage) else None
 
     def look(self, subject: Subject, units: int) -> tuple[Allotment, Reason | None]:
         """See whether `units` would be allowed, without taking or writing anything of an allotment."""
@@ -189,12 +216,13 @@ class Supply:
             if reason is not None:
                 if len(self._dry) >= _REMEMBERED:
                     self._dry.clear()
-                self._dry[self._dry_key(subject, units)] = (self._monotonic() + _DRY_SECONDS, reason)
+                until = self._monotonic() + _DRY_SECONDS
+                self._dry[self._dry_key(subject, units)] = _Dry(until, reason, shortage, subject)
         return reason
 
     def _believed_dry(self, subject: Subject, units: int) -> Reason | None:
-        until, reason = self._dry.get(self._dry_key(subject, units), (0.0, None))
-        return reason if self._monotonic() < until else None
+        dry = self._dry.get(self._dry_key(subject, units))
+        return dry.reason if dry and self._monotonic() < dry.until else None
 
     @staticmethod
     def _dry_key(subject: Subject, units: int) -> _DryKey:

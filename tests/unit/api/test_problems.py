@@ -14,7 +14,8 @@ def every_error() -> list[type[CutlassError]]:
     while new:
         found += new
         new = [child for parent in new for child in parent.__subclasses__()]
-    return [kind for kind in found if kind.__module__.startswith("cutlass.")]
+    # Errors of the platform and the command never reach a caller; which of them exist depends on what is imported.
+    return [kind for kind in found if kind.__module__.startswith(("cutlass.domain.", "cutlass.api."))]
 
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
