@@ -376,7 +376,7 @@ class Company:
                 if not was_fresh(request_id, at_ms):
                     region.ledger.add((None, request_id))
         for day, tally in metering.by_day(events, region.counted).items():
-            region.counted[day] = tally.seq
+            region.counted[day] = tally.counted
             region.tallies[day[0]].include(tally)
         for key, image in newest.items():
             now = region.allotments[key]

@@ -49,7 +49,7 @@ class Region:
     stream: list[tuple[AllotmentKey, Allotment | None, Allotment, int]] = field(default_factory=list)
     read: int = 0
     ledger: set[tuple[int | None, str]] = field(default_factory=set)
-    counted: dict[metering.DayKey, int] = field(default_factory=dict)
+    counted: dict[metering.DayKey, metering.Spans] = field(default_factory=dict)
     tallies: dict[AllotmentKey, metering.Tally] = field(default_factory=lambda: defaultdict(metering.Tally))
     underway: list[Transaction] = field(default_factory=list)
     voided: set[str] = field(default_factory=set)

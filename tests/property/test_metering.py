@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutlass.domain.allotments import Allotment, consume, refuse, settle
-from cutlass.domain.metering import AllotmentKey, DayKey, Event, Tally, by_day, event_of
+from cutlass.domain.metering import AllotmentKey, DayKey, Event, Spans, Tally, by_day, event_of
 from cutlass.domain.periods import from_millis, to_millis
 from cutlass.domain.refills import Draw, adopt, refill
 from tests.unit.domain.samples import NOW, NOW_MS, allotment, pool, spend
@@ -70,12 +70,12 @@ def told(history: list[tuple[int, str, int, int]]) -> tuple[list[Event], Referen
 
 
 def counted(batches: list[list[Event]]) -> Reference:
-    """Count batches as the usage table does: a day's tally and its last event change together."""
-    seen: dict[DayKey, int] = {}
+    """Count batches as the usage table does: a day's tally and the events it has counted change together."""
+    seen: dict[DayKey, Spans] = {}
     result = Reference()
     for batch in batches:
         for (key, date), tally in by_day(batch, seen).items():
-            seen[key, date] = tally.seq
+            seen[key, date] = tally.counted
             whole = Tally()
             whole.include(tally)
             for (hour, _), units in whole.units.items():
@@ -104,6 +104,7 @@ def cuts(draw: st.DrawFn, length: int) -> list[tuple[int, int]]:
 def test_every_event_is_counted_once(history: list[tuple[int, str, int, int]], data: st.DataObject) -> None:
     events, reference = told(history)
     batches = [events[start:end] for start, end in data.draw(cuts(len(events)))]
+    batches = data.draw(st.permutations(batches), "in any order")
     result = counted(batches)
     assert +result.units == +reference.units
     assert +result.refusals == +reference.refusals

@@ -1,12 +1,11 @@
 """Metering: from the changes of allotments to ledger entries and to usage by hour and day.
 
-A change of an allotment arrives at least once, in order per allotment, and carries the allotment before and
-after. Every decision and every movement of units raises `seq` by one, so what was counted before is known
-by it.
+A change of an allotment arrives at least once, as a rule in order, and carries the allotment before and after.
+Every decision and every movement of units raises `seq` by one, so what was counted before is known by it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -77,18 +76,35 @@ def _in_hand(allotment: Allotment) -> int:
     return allotment.drawn - allotment.returned - allotment.expired
 
 
+Spans = tuple[tuple[int, int], ...]
+"""Numbers of events as spans, both ends included: one span, unless some events came out of order."""
+
+
+def spans_with(spans: Spans, number: int) -> Spans:
+    """Add a number to spans, joining those that touch; returns `spans` itself if it has the number."""
+    if any(low <= number <= high for low, high in spans):
+        return spans
+    below = [span for span in spans if span[1] < number - 1]
+    above = [span for span in spans if span[0] > number + 1]
+    joined = [number, *(end for span in spans if span not in below and span not in above for end in span)]
+    return (*below, (min(joined), max(joined)), *above)
+
+
 @dataclass(slots=True)
 class Tally:
-    """Units and refusals by hour of the day (UTC) and feature, units moved, and the last event counted."""
+    """Units and refusals by hour of the day (UTC) and feature, units moved, and all events counted so far."""
 
     units: Counter[tuple[int, str]] = field(default_factory=Counter)
     refusals: Counter[tuple[int, str]] = field(default_factory=Counter)
     moved: int = 0
-    seq: int = 0
+    counted: Spans = ()
 
     def add(self, event: Event) -> None:
-        """Count one event."""
-        self.seq = max(self.seq, event.seq)
+        """Count one event, unless it was counted."""
+        counted = spans_with(self.counted, event.seq)
+        if counted is self.counted:
+            return
+        self.counted = counted
         self.moved += event.moved
         entry = event.entry
         if entry is None:
@@ -115,17 +131,16 @@ def day_of(event: Event) -> DayKey:
     return event.key, f"{event.at:%Y%m%d}"
 
 
-def by_day(events: Iterable[Event], counted: dict[DayKey, int]) -> dict[DayKey, Tally]:
+def by_day(events: Iterable[Event], counted: Mapping[DayKey, Spans]) -> dict[DayKey, Tally]:
     """Tally events per allotment and day, without those already counted there.
 
     Parameters
     ----------
-    counted : dict
-        The highest `seq` counted so far, by allotment and day; 0 where nothing is.
+    counted : Mapping
+        The numbers of the events counted before, by allotment and day.
     """
     tallies: dict[DayKey, Tally] = {}
     for event in events:
         day = day_of(event)
-        if event.seq > counted.get(day, 0):
-            tallies.setdefault(day, Tally()).add(event)
-    return tallies
+        tallies.setdefault(day, Tally(counted=counted.get(day, ()))).add(event)
+    return {day: tally for day, tally in tallies.items() if tally.counted != counted.get(day, ())}

@@ -92,6 +92,7 @@ def _again(name: str, records: list[Record], context: Any) -> None:
 
 
 def _meter_again(event: dict[str, Any], context: Any) -> Any:
+    """Record the decisions. Usage takes those that come before the last one it counted for counted, too."""
     return meter.handler(event, context)
 
 

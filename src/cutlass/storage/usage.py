@@ -1,7 +1,7 @@
 """Usage by hour and day: written by the stream's consumer, once in effect however often it is told.
 
-A user's day keeps the number of the last decision counted in it. It changes in one transaction with the
-organisation's day, so both have counted the same decisions, and a batch told again adds nothing.
+A user's day keeps the numbers of the events counted in it. It changes in one transaction with the
+organisation's day, so both have counted the same events, and a batch told again, or late, adds what is new.
 
 An hour's counters are attributes of the day's item: `14+report.export` for units, `14-report.export` for
 refusals, by hour (UTC) and feature.
@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from cutlass.domain.errors import UnavailableError
-from cutlass.domain.metering import AllotmentKey, DayKey, Event, Tally, by_day, day_of
+from cutlass.domain.metering import AllotmentKey, DayKey, Event, Spans, Tally, by_day, day_of
 from cutlass.domain.periods import Period, to_millis
 from cutlass.storage import keys
 from cutlass.storage.codec import Item, Wire
@@ -90,43 +90,41 @@ class Usage:
             return 1
         raise UnavailableError("other consumers count the same events")
 
-    def _counted(self, days: Iterable[DayKey]) -> dict[DayKey, int]:
+    def _counted(self, days: Iterable[DayKey]) -> dict[DayKey, Spans]:
         wanted = {day: _user_key(day) for day in days}
         items = self._dynamo.batch_get({self._table: list(wanted.values())})
-        return {day: items.get((self._table, *key), {}).get("seq", 0) for day, key in wanted.items()}
+        found = {day: items.get((self._table, *key), {}).get("counted", []) for day, key in wanted.items()}
+        return {day: tuple((low, high) for low, high in spans) for day, spans in found.items()}
 
-    def _writes(self, tallies: dict[DayKey, Tally], counted: dict[DayKey, int]) -> list[Wire]:
+    def _writes(self, tallies: dict[DayKey, Tally], counted: dict[DayKey, Spans]) -> list[Wire]:
         writes = []
         totals: dict[keys.Key, Tally] = defaultdict(Tally)
         for day, tally in tallies.items():
             key, date = day
-            seen = counted[day]
-            guard = "seq = :seen" if seen else "attribute_not_exists(seq)"
-            writes.append(self._add(_user_key(day), tally, seq=tally.seq, guard=guard, seen=seen or None))
+            writes.append(self._add(_user_key(day), tally, seen=counted[day]))
             totals[keys.org_rollup(key.region, key.org_id, key.meter, date, key.period)].include(tally)
         writes += [self._add(key, total) for key, total in totals.items()]
         return writes
 
-    def _add(
-        self,
-        key: keys.Key,
-        tally: Tally,
-        *,
-        seq: int | None = None,
-        guard: str | None = None,
-        seen: int | None = None,
-    ) -> Wire:
+    def _add(self, key: keys.Key, tally: Tally, *, seen: Spans | None = None) -> Wire:
+        """Make the write that adds a tally to the organisation's day or, given what it has counted, a user's."""
         counters = {f"{hour:02d}+{feature}": n for (hour, feature), n in tally.units.items()}
         counters |= {f"{hour:02d}-{feature}": n for (hour, feature), n in tally.refusals.items()}
-        if guard is None and tally.moved:
+        if seen is None and tally.moved:
             counters[_IN_HAND] = tally.moved
+        names = {f"#n{i}": name for i, name in enumerate(counters)} | {"#at": "at"}
         values: dict[str, Any] = {f"n{i}": n for i, n in enumerate(counters.values())}
-        adds = ", ".join(f"#n{i} :n{i}" for i in range(len(counters)))
-        sets = "SET #at = :at" + (", seq = :seq" if seq is not None else "")
-        values |= {"at": to_millis(self._clock())} | ({"seq": seq} if seq is not None else {})
-        values |= {"seen": seen} if seen is not None else {}
-        wire = expression(f"{sets} ADD {adds}" if adds else sets, guard, **values)
-        wire["ExpressionAttributeNames"] = {f"#n{i}": name for i, name in enumerate(counters)} | {"#at": "at"}
+        values["at"] = to_millis(self._clock())
+        update, guard = "SET #at = :at", None
+        if seen is not None:
+            update += ", counted = :counted"
+            values["counted"] = [list(span) for span in tally.counted]
+            guard = "counted = :seen" if seen else "attribute_not_exists(counted)"
+            values |= {"seen": [list(span) for span in seen]} if seen else {}
+        if counters:
+            update += " ADD " + ", ".join(f"#n{i} :n{i}" for i in range(len(counters)))
+        wire = expression(update, guard, **values)
+        wire["ExpressionAttributeNames"] = names
         return update_of(self._table, *key, wire)
 
     def period_totals(self, org_id: str, meter: str, period: Period, region: str) -> tuple[int, int]:

@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cutlass.domain.allotments import consume, refuse, settle
 from cutlass.domain.ledger import EntryKind
-from cutlass.domain.metering import AllotmentKey, Event, Tally, by_day, day_of, event_of
+from cutlass.domain.metering import AllotmentKey, Event, Spans, Tally, by_day, day_of, event_of, spans_with
 from cutlass.domain.refills import Draw, adopt, refill
 from tests.unit.domain.samples import NOW, NOW_MS, allotment, holding, pool, spend
 
@@ -63,7 +67,7 @@ def test_a_tally_counts_units_and_refusals_by_hour_and_feature() -> None:
         tally.add(one)
     assert tally.units == {(12, "default"): 7}
     assert tally.refusals == {(12, "default"): 1}
-    assert (tally.moved, tally.seq) == (6, 4)
+    assert (tally.moved, tally.counted) == (6, ((1, 4),))
 
 
 def test_tallies_add_up() -> None:
@@ -79,12 +83,33 @@ def test_what_was_counted_is_not_counted_again() -> None:
     events = [decision(1), decision(2), decision(3)]
     day = day_of(events[0])
     assert day == (KEY, "20261122")
-    assert by_day(events, {day: 2})[day].units == {(12, "default"): 1}
-    assert by_day(events, {day: 3}) == {}
+    assert by_day(events, {day: ((1, 2),)})[day].units == {(12, "default"): 1}
+    assert by_day(events, {day: ((1, 3),)}) == {}
+    assert by_day([*events, *events], {})[day].units == {(12, "default"): 3}
+
+
+def test_an_event_told_late_is_counted_too() -> None:
+    day = day_of(decision(1))
+    tallies = by_day([decision(2), decision(5)], {day: ((1, 1), (3, 4))})
+    assert tallies[day].units == {(12, "default"): 2}
+    assert tallies[day].counted == ((1, 5),)
+
+
+@given(st.lists(st.integers(1, 30)))
+def test_spans_hold_just_the_numbers_put_into_them(numbers: list[int]) -> None:
+    spans: Spans = ()
+    for number in numbers:
+        spans = spans_with(spans, number)
+        assert spans_with(spans, number) is spans
+    assert [n for low, high in spans for n in range(low, high + 1)] == sorted(set(numbers))
+    assert all(high + 1 < low for (_, high), (low, _) in pairwise(spans)), "spans that touch are one"
 
 
 def test_days_and_allotments_are_counted_apart() -> None:
     bob = AllotmentKey("london", "org", "bob", "requests", KEY.period)
     events = [event(1), event(2, at=NOW + timedelta(days=1)), Event(bob, 1, NOW, None, 5)]
-    tallies = by_day(events, {(KEY, "20261122"): 1})
-    assert {(day, tally.seq) for day, tally in tallies.items()} == {((KEY, "20261123"), 2), ((bob, "20261122"), 1)}
+    tallies = by_day(events, {(KEY, "20261122"): ((1, 1),)})
+    assert {(day, tally.counted) for day, tally in tallies.items()} == {
+        ((KEY, "20261123"), ((2, 2),)),
+        ((bob, "20261122"), ((1, 1),)),
+    }
