@@ -26,7 +26,16 @@ REGISTRY_HOSTS = [
 ]
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|Users|root|opt|work)/[\w.-]+")
 
-RANK = {"domain": 0, "contracts": 1, "storage": 2, "api": 3, "functions": 4, "platform": 5, "simulation": 5, "cli": 6}
+RANK = {
+    "domain": 0,
+    "contracts": 1,
+    "storage": 2,
+    "api": 3,
+    "functions": 4,
+    "platform": 5,
+    "simulation": 5,
+    "cli": 6,
+}
 """The packages from the rules up to the command: each may import what stands below it."""
 
 
