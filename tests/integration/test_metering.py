@@ -8,6 +8,8 @@ import pytest
 from cutlass.domain.decisions import Decision
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.ledger import EntryKind
+from cutlass.domain.metering import AllotmentKey, Event
+from cutlass.domain.periods import Period
 from tests.support.world import World
 
 
@@ -139,3 +141,17 @@ def test_a_balance_says_how_old_the_other_regions_figures_are(world: World) -> N
     both = world.stores["london"].balances.user(world.org, "ann").meters["requests"]
     assert both.used == 1
     assert both.remaining == 999
+
+
+def test_a_batch_of_many_organisations_around_midnight_is_counted(world: World) -> None:
+    """Each has events on two days, and so four writes; a transaction takes no more than 100."""
+    store = world.stores["london"].usage
+    events = [
+        Event(AllotmentKey("london", f"{world.org}-{n}", "ann", "requests", "20261101T0000"), seq, at, None, 5)
+        for n in range(60)
+        for seq, at in ((1, world.now), (2, world.now + timedelta(days=1)))
+    ]
+    assert store.record(events) == 3
+    assert store.record(events) == 0
+    period = Period(world.now.replace(day=1, hour=0), world.now.replace(month=12, day=1, hour=0))
+    assert store.period_totals(f"{world.org}-7", "requests", period, "london") == (0, 10)

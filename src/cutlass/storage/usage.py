@@ -27,7 +27,9 @@ GroupBy = Literal["user", "feature", "region", "day", "hour"]
 _IN_HAND = "moved"
 """The attribute of an organisation's day that counts units drawn by users, less those given back."""
 
-_USERS_PER_TRANSACTION = 40
+_USERS_PER_TRANSACTION = 25
+"""Of 100 writes: two days of each user, and of each user's organisation, where a batch holds a midnight."""
+
 _RACES = 20
 
 
