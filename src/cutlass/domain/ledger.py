@@ -8,8 +8,12 @@ from cutlass.domain.allotments import LastDecision
 from cutlass.domain.ids import FRESH_MS, decision_id, request_time
 from cutlass.domain.periods import from_millis
 
-SEGMENT_MS = 10_000
-"""The span of one segment: the decisions of one allotment in so much time share an item."""
+SEGMENT_MS = 2_000
+"""The span of one segment: the decisions of one allotment in so much time share an item.
+
+An item takes 1,000 writes a second, so a segment gets 2,000 decisions at most, of under 200 bytes each: it
+stays within the 400 KB of an item. A longer one would also cost more for each second's addition to it.
+"""
 
 
 class EntryKind(StrEnum):
@@ -104,7 +108,7 @@ def segments_of(request_id: str) -> list[int]:
     time_ms = request_time(request_id)
     if not time_ms:
         return []
-    return sorted({segment_start(time_ms - FRESH_MS), segment_start(time_ms + FRESH_MS)})
+    return list(range(segment_start(time_ms - FRESH_MS), time_ms + FRESH_MS + 1, SEGMENT_MS))
 
 
 def was_fresh(request_id: str, at_ms: int) -> bool:

@@ -1,6 +1,6 @@
 """The ledger: segments of decisions, written by the stream's consumer and found again by request id.
 
-A segment holds the decisions of one user, meter and region in ten seconds, each under its request id, so
+A segment holds the decisions of one user, meter and region in two seconds, each under its request id, so
 writing one again changes nothing. A decision whose id carries no time near its own is also entered in an
 index, under the id alone.
 """
@@ -155,7 +155,7 @@ class Ledger:
         return Page(found[:limit], {"at": at_ms, "region": region, "id": entry_id})
 
     def _day(self, org_id: str, day: datetime, user_id: str | None) -> Iterator[LedgerEntry]:
-        """Entries of one day in order: segments come by their start, so ten seconds at a time are sorted."""
+        """Entries of one day in order: segments come by their start, and those of ten seconds are sorted."""
         partitions = [
             self._dynamo.query(self._table, keys.ledger(region, org_id, f"{day:%Y%m%d}", shard))
             for region in self._regions

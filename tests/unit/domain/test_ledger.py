@@ -46,15 +46,16 @@ def test_a_refusal_moves_nothing() -> None:
     assert (made.entry_id, made.reason) == ("refusal-1", "user_limit_reached")
 
 
-def test_segments_begin_every_ten_seconds() -> None:
+def test_segments_begin_every_two_seconds() -> None:
     assert segment_start(NOW_MS) == NOW_MS
     assert segment_start(NOW_MS + SEGMENT_MS - 1) == NOW_MS
     assert segment_start(NOW_MS - 1) == NOW_MS - SEGMENT_MS
 
 
 def test_a_request_is_looked_for_on_both_sides_of_its_time() -> None:
-    assert segments_of(REQUEST) == [NOW_MS - SEGMENT_MS, NOW_MS]
-    assert segments_of(new_request_id(NOW_MS + 5000)) == [NOW_MS, NOW_MS + SEGMENT_MS]
+    around = [NOW_MS + n * SEGMENT_MS for n in (-3, -2, -1, 0, 1, 2)]
+    assert segments_of(REQUEST) == around
+    assert segments_of(new_request_id(NOW_MS + 1000)) == [*around[1:], around[-1] + SEGMENT_MS]
 
 
 def test_an_opaque_id_is_in_no_segment() -> None:
