@@ -1,0 +1,1 @@
+"""A discrete-event simulator: the production rules over several regions, a network that fails, and peers."""
