@@ -72,6 +72,8 @@ class Allotment:
         Of the units given back, those whose rights became unbacked again instead of ending with a period.
     reserved, refused : int
         Units set aside; decisions refused.
+    refunded : int
+        Of the units spent here, those given back to their pools since: they count as returned, not as used.
     seq : int
         Rises with every decision, allowed or refused, and every movement of units.
     refills : int
@@ -102,6 +104,7 @@ class Allotment:
     expired: int = 0
     released: int = 0
     reserved: int = 0
+    refunded: int = 0
     refused: int = 0
     seq: int = 0
     refills: int = 0
@@ -115,6 +118,11 @@ class Allotment:
     last: LastDecision | None = None
     sent: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def gone(self) -> int:
+        """Units drawn that are not available any more: spent and kept so, set aside, given back or expired."""
+        return self.used - self.refunded + self.reserved + self.returned + self.expired
 
 
 class Verdict(StrEnum):
@@ -189,7 +197,7 @@ def _last(spend: Spend, reason: str | None) -> LastDecision:
 
 def unspent(allotment: Allotment) -> list[tuple[Chunk, int]]:
     """What each held chunk has left, given that chunks are spent in order; chunks with nothing left fall out."""
-    gone = allotment.used + allotment.reserved + allotment.returned + allotment.expired
+    gone = allotment.gone
     left, start = [], gone
     for chunk in allotment.held:
         units = chunk.upto - max(start, gone)
@@ -226,7 +234,7 @@ def settle(allotment: Allotment, now_ms: int, *, everything: bool = False) -> Se
         else:
             kept.append((chunk, units))
     back = sum(returns.values())
-    position = allotment.used + allotment.reserved + allotment.returned + allotment.expired + expired + back
+    position = allotment.gone + expired + back
     held = []
     for chunk, units in kept:
         position += units

@@ -21,8 +21,10 @@ def check_pool(pool: Pool) -> list[str]:
 
 def check_allotment(allotment: Allotment) -> list[str]:
     """An allotment neither makes nor loses rights of the user's limit, nor units drawn from pools."""
-    held = allotment.available + allotment.used + allotment.reserved + allotment.returned + allotment.expired
+    held = allotment.available + allotment.gone
     problems = []
+    if allotment.refunded > max(0, allotment.used):
+        problems.append(f"allotment: {allotment.refunded} units refunded of {allotment.used} used")
     came = allotment.rights + allotment.extra + allotment.released + sum(allotment.accepted.values())
     went = allotment.unbacked + held + sum(allotment.sent.values())
     if came != went:

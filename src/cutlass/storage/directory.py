@@ -119,6 +119,12 @@ class Directory:
             self._unknown.clear()
         self._unknown[org_id, user_id] = self._monotonic() + _UNKNOWN_SECONDS
 
+    def every(self, *, home: str | None = None) -> Iterator[Organisation]:
+        """Every organisation this region knows, or those at home in one region, page by page as they are taken."""
+        for item in self._peers.here.scan(self._table, sort_key="org"):
+            if home is None or item["home"] == home:
+                yield organisation_from_item(item)
+
     def grants(
         self, organisation: Organisation, meter: str, *, at: str | None = None
     ) -> Iterator[tuple[Grant, bool]]:

@@ -192,6 +192,23 @@ class Dynamo:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def scan(self, table: str, *, sort_key: str | None = None) -> Iterator[Item]:
+        """Read every item of a table, or those of one sort key, page by page as they are taken, in no order.
+
+        It reads the whole table either way, and copies of other regions' items as they are here: for schedules
+        and operators.
+        """
+        request: dict[str, Any] = {"TableName": table}
+        if sort_key is not None:
+            request["FilterExpression"] = "sk = :sk"
+            request["ExpressionAttributeValues"] = {":sk": {"S": sort_key}}
+        while True:
+            answer = self.call("Scan", request)
+            yield from map(decode_item, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
     def put(self, table: str, item: Item) -> None:
         """Write an item, whatever was there."""
         self.call("PutItem", {"TableName": table, "Item": encode_item(item)})

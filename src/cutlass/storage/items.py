@@ -22,6 +22,7 @@ ATTRIBUTE = {
     "expired": "expired",
     "released": "released",
     "reserved": "reserved",
+    "refunded": "refunded",
     "refused": "refused",
     "seq": "seq",
     "refills": "refills",
