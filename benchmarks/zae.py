@@ -1,4 +1,4 @@
-"""The peer zae-limiter (PyPI): one `acquire` of a token bucket in DynamoDB.
+"""The peer zae-limiter (PyPI): one `acquire` of a user's token bucket, which cascades to the organisation's.
 
 It is measured in a process of its own, by any Python that has it: `python -m benchmarks.zae --help`. What it
 answers is a rate limit without a ledger, in one region; its table has four global indexes.
@@ -10,13 +10,14 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.load import Call, Round, run
 
-SUBJECT = "zae-limiter acquire"
+SUBJECT = "zae-limiter cascade"
 NOT_INSTALLED = 3
 """The exit code where zae-limiter cannot be imported."""
 
@@ -62,6 +63,11 @@ def main() -> None:
     client.get_waiter("table_exists").wait(TableName=repository.table_name)
     limiter = zae_limiter.SyncRateLimiter(repository=repository)
     limits = [zae_limiter.Limit.per_minute("requests", _PLENTY)]
+    limiter.set_resource_defaults("requests", limits)  # also those of the organisation
+    with suppress(zae_limiter.EntityExistsError):  # by an earlier round
+        limiter.create_entity("org")
+        for number in range(_USERS):
+            limiter.create_entity(f"user{number}", parent_id="org", cascade=True)
     for turn in range(_USERS):  # an entity's first one is another matter
         _caller(limiter, limits, turn)()
     calls = [_caller(limiter, limits, number) for number in range(options.clients)]
