@@ -25,8 +25,13 @@ DYNOXIDE = pytest.param(
     "dynoxide", marks=pytest.mark.skipif(engines.dynoxide_binary() is None, reason=engines.DYNOXIDE_HINT)
 )
 
+DYNAMODB_LOCAL = pytest.param(
+    "dynamodb-local",
+    marks=pytest.mark.skipif(engines.dynamodb_local() is None, reason=engines.DYNAMODB_LOCAL_HINT),
+)
 
-@pytest.fixture(scope="session", params=["ministack", DYNOXIDE])
+
+@pytest.fixture(scope="session", params=["ministack", DYNOXIDE, DYNAMODB_LOCAL])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A running engine with the tables of every region."""
     folder: Path = tmp_path_factory.mktemp(request.param)

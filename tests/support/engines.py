@@ -18,6 +18,9 @@ from cutlass.platform.streams import StreamReader
 from cutlass.platform.wire import Wire
 
 DYNOXIDE_HINT = "dynoxide is not installed: npm install --prefix build/engines @dynoxide/linux-x64@1.2.1"
+DYNAMODB_LOCAL_HINT = "DynamoDB Local is not installed: it needs Java 17, and docs/testing.md says how to get it"
+
+_ENGINES = Path(__file__).parents[2] / "build/engines"
 
 
 def free_port() -> int:
@@ -31,8 +34,14 @@ def dynoxide_binary() -> Path | None:
     found = shutil.which("dynoxide")
     if found:
         return Path(found)
-    local = Path(__file__).parents[2] / "build/engines/node_modules/@dynoxide/linux-x64/dynoxide"
+    local = _ENGINES / "node_modules/@dynoxide/linux-x64/dynoxide"
     return local if local.exists() else None
+
+
+def dynamodb_local() -> tuple[Path, Path] | None:
+    """Where Java and the folder of DynamoDB Local are: where .ci/run unpacks it."""
+    java, folder = shutil.which("java"), _ENGINES / "dynamodb-local"
+    return (Path(java), folder) if java and (folder / "DynamoDBLocal.jar").exists() else None
 
 
 @dataclass
@@ -60,35 +69,60 @@ class Engine:
 
 
 def start(name: str, folder: Path) -> Engine:
-    """Start `ministack` (one process for all regions) or `dynoxide` (one for each)."""
-    regions = load_topology().regions
-    if name == "ministack":
-        port = free_port()
-        environment = os.environ | {
-            "BIND_HOST": "127.0.0.1",
-            "GATEWAY_PORT": str(port),
-            "STATE_DIR": str(folder),
-            "IOT_MTLS_ENABLED": "0",
-            "SFTP_ENABLED": "0",
-            "DOCKER_HOST": f"unix://{folder}/no-docker",
-            "LOG_LEVEL": "ERROR",
-        }
-        process = _spawn([sys.executable, "-m", "ministack"], environment, folder / "ministack.log")
-        engine = Engine(name, dict.fromkeys(regions, f"http://127.0.0.1:{port}"), [process])
-    else:
-        binary = dynoxide_binary()
-        if binary is None:
-            raise FileNotFoundError(DYNOXIDE_HINT)
-        engine = Engine(name, {})
-        for region in regions:
-            port = free_port()
-            command = [str(binary), "--host", "127.0.0.1", "--port", str(port)]
-            engine.processes.append(_spawn(command, dict(os.environ), folder / f"dynoxide-{region}.log"))
-            engine.endpoints = {**engine.endpoints, region: f"http://127.0.0.1:{port}"}
+    """Start an engine: `dynoxide` has a process for each region, the others one for all."""
+    engine = _STARTERS[name](folder)
     for endpoint in set(engine.endpoints.values()):
         _await(endpoint)
     engine.make_tables()
     return engine
+
+
+def _ministack(folder: Path) -> Engine:
+    port = free_port()
+    environment = os.environ | {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "STATE_DIR": str(folder),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": f"unix://{folder}/no-docker",
+        "LOG_LEVEL": "ERROR",
+    }
+    process = _spawn([sys.executable, "-m", "ministack"], environment, folder / "ministack.log")
+    return Engine("ministack", _everywhere(port), [process])
+
+
+def _dynoxide(folder: Path) -> Engine:
+    binary = dynoxide_binary()
+    if binary is None:
+        raise FileNotFoundError(DYNOXIDE_HINT)
+    endpoints, processes = {}, []
+    for region in load_topology().regions:
+        port = free_port()
+        command = [str(binary), "--host", "127.0.0.1", "--port", str(port)]
+        processes.append(_spawn(command, dict(os.environ), folder / f"dynoxide-{region}.log"))
+        endpoints[region] = f"http://127.0.0.1:{port}"
+    return Engine("dynoxide", endpoints, processes)
+
+
+def _dynamodb_local(folder: Path) -> Engine:
+    """It keeps the tables of each region apart by itself; which addresses it listens on cannot be chosen."""
+    found = dynamodb_local()
+    if found is None:
+        raise FileNotFoundError(DYNAMODB_LOCAL_HINT)
+    java, home = found
+    port = free_port()
+    command = [str(java), "-Xmx384m", f"-Djava.library.path={home / 'DynamoDBLocal_lib'}"]
+    command += ["-jar", str(home / "DynamoDBLocal.jar"), "-inMemory", "-disableTelemetry", "-port", str(port)]
+    process = _spawn(command, dict(os.environ), folder / "dynamodb-local.log")
+    return Engine("dynamodb-local", _everywhere(port), [process])
+
+
+_STARTERS = {"ministack": _ministack, "dynoxide": _dynoxide, "dynamodb-local": _dynamodb_local}
+
+
+def _everywhere(port: int) -> dict[str, str]:
+    return dict.fromkeys(load_topology().regions, f"http://127.0.0.1:{port}")
 
 
 def _spawn(command: list[str], environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":

@@ -48,7 +48,7 @@ class Allotments:
         fenced = spend.fence is not None
         known = "trims = :fence" if fenced else "#mark < :time"
         if not fenced and not spend.identity.fresh(spend.now_ms):
-            known = "#mark < #mark"  # never holds: the write only fetches what the look-up needs
+            known = "trims < :never"  # the write only fetches what the look-up needs
         taken = consume(_NOTHING, spend)
         values = {
             "n": spend.units,
@@ -63,6 +63,7 @@ class Allotments:
         }
         values |= {"fence": spend.fence} if fenced else {}
         values |= {"time": spend.identity.time_ms} if known.endswith(":time") else {}
+        values |= {"never": 0} if known.endswith(":never") else {}
         try:
             item = self._dynamo.update(
                 self.table,
