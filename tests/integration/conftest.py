@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_NOT_ON_DYNAMODB_LOCAL = ("test_cost.py", "4-regions", "-1]", "-2]")
+"""What the slowest engine leaves out: counted costs, and repetitions with more clients or other seeds."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """DynamoDB Local is there for what it checks more strictly than the others: requests and conditions."""
+    left_out = [
+        item
+        for item in items
+        if "[dynamodb-local" in item.nodeid and any(part in item.nodeid for part in _NOT_ON_DYNAMODB_LOCAL)
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _credentials() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

@@ -101,7 +101,10 @@ class World:
             name = load_tables()[table].resource("dev")
             readers[identity] = StreamReader(self.engine.wire(region), name, None)
         found: list[Record] = []
-        while records := readers[identity].read(1000):
+        empty = 0
+        while empty < 2:  # one empty page need not be the end: DynamoDB Local has them before what is new
+            records = readers[identity].read(1000)
+            empty = 0 if records else empty + 1
             found += [r for r in records if r["dynamodb"]["Keys"]["pk"]["S"].split("#")[1] == self.org]
         return found
 
