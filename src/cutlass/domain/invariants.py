@@ -1,10 +1,10 @@
 """The invariants every item and every organisation must keep (`docs/exact-limits.md`, "Invariants").
 
-Each function returns what is wrong in words, and nothing where all is well: reconciliation prints the first
-line, the property tests require that there is none.
+Each `check_` function returns what is wrong in words, and nothing where all is well: reconciliation names the item
+(`cutlass.domain.reconciliation`), the property tests require that there is none.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from cutlass.domain.allotments import Allotment
 from cutlass.domain.grants import Grant
@@ -41,40 +41,59 @@ def check_region(pools: Iterable[Pool], allotments: Iterable[Allotment]) -> list
     pools, allotments = list(pools), list(allotments)
     problems = [line for pool in pools for line in check_pool(pool)]
     problems += [line for allotment in allotments for line in check_allotment(allotment)]
+    return problems + check_sums(pools, allotments)
+
+
+def check_sums(pools: Collection[Pool], allotments: Collection[Allotment], *, all_kept: bool = True) -> list[str]:
+    """What a region's pools handed out is what its allotments drew, and what these gave back came back.
+
+    Without `all_kept` old allotments have been deleted whose units the pools still count: then these must only be
+    no fewer.
+    """
+    problems = []
     for word, out, received in (
         ("handed out", sum(p.allotted for p in pools), sum(a.drawn for a in allotments)),
         ("given back", sum(p.returned for p in pools), sum(a.returned for a in allotments)),
     ):
-        if out != received:
+        if out < received or (all_kept and out > received):
             problems.append(f"{out} units {word} on the pools' side, {received} on the allotments'")
     return problems
 
 
 def check_grant(grant: Grant, pools: Mapping[str, Pool]) -> list[str]:
     """The regions' pools of a grant never mint more than the grant, and accept no more than was sent."""
-    problems = []
+    return check_minted(grant, pools) + [
+        f"grant {grant.grant_id}: {receiver} accepted {units} from {origin}, which sent {sent}"
+        for receiver, origin, units, sent in unsent(pools)
+    ]
+
+
+def check_minted(grant: Grant, pools: Mapping[str, Pool]) -> list[str]:
+    """The regions' pools of a grant never mint more than the grant, which is divided without a rest."""
     minted = sum(pool.minted for pool in pools.values())
     if minted > grant.amount or sum(grant.split.values()) != grant.amount:
-        problems.append(f"grant {grant.grant_id}: {minted} minted of {grant.amount}")
-    for region, pool in pools.items():
-        for origin, units in pool.accepted.items():
-            sent = pools[origin].sent.get(region, 0) if origin in pools else 0
-            if units > sent:
-                problems.append(
-                    f"grant {grant.grant_id}: {region} accepted {units} from {origin}, which sent {sent}"
-                )
-    return problems
+        return [f"grant {grant.grant_id}: {minted} minted of {grant.amount}"]
+    return []
 
 
 def check_rights(allotments: Mapping[str, Allotment]) -> list[str]:
     """The regions' allotments of one user, meter and period accept no more rights than were sent to them."""
-    problems = []
-    for region, allotment in allotments.items():
-        for origin, units in allotment.accepted.items():
-            sent = allotments[origin].sent.get(region, 0) if origin in allotments else 0
-            if units > sent:
-                problems.append(f"allotment: {region} accepted {units} rights from {origin}, which sent {sent}")
-    return problems
+    return [
+        f"allotment: {receiver} accepted {units} rights from {origin}, which sent {sent}"
+        for receiver, origin, units, sent in unsent(allotments)
+    ]
+
+
+def unsent(holders: Mapping[str, Pool] | Mapping[str, Allotment]) -> Iterator[tuple[str, str, int, int]]:
+    """Find what was accepted and never sent: receiver, origin, units accepted from there and units sent there.
+
+    `holders` are the same thing in several regions, by region.
+    """
+    for receiver, holder in holders.items():
+        for origin, accepted in holder.accepted.items():
+            sent = holders[origin].sent.get(receiver, 0) if origin in holders else 0
+            if accepted > sent:
+                yield receiver, origin, accepted, sent
 
 
 def _negative(what: str, item: Pool | Allotment) -> list[str]:

@@ -144,15 +144,21 @@ class Ledger:
         behind = (after["at"], after["region"], after["id"]) if after else None
         entries = (
             entry
-            for day in _days(first, end)
-            for entry in self._day(org_id, day, user_id)
-            if start <= entry.at < end and (behind is None or _position(entry) > behind)
+            for entry in self.between(org_id, first, end, user_id=user_id)
+            if behind is None or _position(entry) > behind
         )
         found = list(islice(entries, limit + 1))
         if len(found) <= limit:
             return Page(found)
         at_ms, region, entry_id = _position(found[limit - 1])
         return Page(found[:limit], {"at": at_ms, "region": region, "id": entry_id})
+
+    def between(
+        self, org_id: str, start: datetime, end: datetime, *, user_id: str | None = None
+    ) -> Iterator[LedgerEntry]:
+        """Read every entry of `[start, end)`, of one user or all, day by day as they are taken."""
+        for day in _days(start, end):
+            yield from (entry for entry in self._day(org_id, day, user_id) if start <= entry.at < end)
 
     def _day(self, org_id: str, day: datetime, user_id: str | None) -> Iterator[LedgerEntry]:
         """Entries of one day in order: segments come by their start, and those of ten seconds are sorted."""

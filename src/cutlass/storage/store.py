@@ -22,6 +22,7 @@ from cutlass.storage.minting import Minting
 from cutlass.storage.organisations import Organisations
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
+from cutlass.storage.reconciliation import Reconciliation
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.subjects import Subjects
@@ -106,6 +107,7 @@ class Store:
         self.grants = Grants(self.directory, self.keeper, catalogue, organisations, clock)
         self.balances = Balances(dynamo, self.directory, self.pools, self.usage, catalogue, limits, clock)
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
+        self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
 
     def ping(self) -> dict[str, bool]:
         """Ask every table for an item; False for one that does not answer in time."""

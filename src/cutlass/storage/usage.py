@@ -17,6 +17,7 @@ from typing import Any, Literal
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.metering import AllotmentKey, DayKey, Event, Spans, Tally, by_day, day_of
 from cutlass.domain.periods import Period, to_millis
+from cutlass.domain.reconciliation import Counted, Holder
 from cutlass.storage import keys
 from cutlass.storage.codec import Item, Wire
 from cutlass.storage.dynamo import Dynamo, TransactionFailedError, expression, update_of
@@ -191,6 +192,20 @@ class Usage:
                 user, meter, _ = item["sk"].split("#")
                 yield from _slots(item, meter, day, user)
             date += timedelta(days=1)
+
+    def counted(self, org_id: str, meter: str, start: datetime, end: datetime) -> dict[Holder, Counted]:
+        """What this region's consumer has counted of each user's allotments on the days from `start` to `end`."""
+        found: dict[Holder, Counted] = defaultdict(Counted)
+        day = start
+        while f"{day:%Y%m%d}" <= f"{end:%Y%m%d}":
+            for item in self._dynamo.query(self._table, f"{self.region}#{org_id}#{day:%Y%m%d}"):
+                user, of, period = item["sk"].split("#")
+                if of == meter:
+                    one = found[user, period]
+                    one.units += sum(units for _, _, units, _ in _counters(item))
+                    one.upto = max(one.upto, *(high for _, high in item["counted"]))
+            day += timedelta(days=1)
+        return found
 
     def beat(self) -> None:
         """Mark this region's figures as of now; they travel as its figures do."""
