@@ -13,7 +13,7 @@ from cutlass.domain.errors import UnavailableError
 from cutlass.storage import keys
 from cutlass.storage.codec import Item, encode_item
 from cutlass.storage.items import accepted_from
-from cutlass.storage.reconciliation import Reconciled
+from cutlass.storage.reconciled import Reconciled
 from tests.support.world import World
 
 PERIOD = "20261101T0000"

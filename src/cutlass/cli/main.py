@@ -7,7 +7,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from cutlass import __version__
-from cutlass.cli import api_commands, platform_commands, simulate
+from cutlass.cli import api_commands, platform_commands, reconcile, simulate
 from cutlass.cli.output import print_error, print_line
 from cutlass.domain.errors import CutlassError
 
@@ -36,6 +36,7 @@ for command in (
     platform_commands.network,
     platform_commands.openapi,
     simulate.simulate,
+    reconcile.reconcile,
 ):
     app.command()(command)
 app.add_typer(api_commands.organisations, name="org")

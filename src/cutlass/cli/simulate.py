@@ -1,16 +1,12 @@
 """The command that runs the simulator."""
 
-import sys
-import time
 from typing import Annotated, Any
 
 import typer
 
 from cutlass.cli.options import Json
 from cutlass.cli.output import print_json, print_line, print_table
-
-_QUIET_SECONDS = 2.0
-"""How long a run may take before it says on stderr how far it is."""
+from cutlass.cli.progress import Progress
 
 _FIGURES = (
     "requests",
@@ -56,27 +52,13 @@ def simulate(
     chosen = scenarios.scenario(
         scenario, seed=seed, users=users, requests_per_second=requests_per_second, limit=limit
     )
-    result = report.simulate(chosen, seed, _Progress(chosen.requests))
+    result = report.simulate(chosen, seed, Progress("requests", chosen.requests))
     if as_json:
         print_json(result)
     else:
         _show(result)
     if result["escrow"]["problems"]:
         raise typer.Exit(1)
-
-
-class _Progress:
-    """Says on stderr how far a long run is, at most once a second."""
-
-    def __init__(self, requests: int) -> None:
-        self._requests = requests
-        self._next = time.monotonic() + _QUIET_SECONDS
-
-    def __call__(self, name: str, made: int) -> None:
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + 1.0
-            print(f"{name}: {made:,} of {self._requests:,} requests", file=sys.stderr)  # noqa: T201
 
 
 def _show(result: dict[str, Any]) -> None:

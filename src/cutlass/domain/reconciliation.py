@@ -4,7 +4,7 @@
 breaks it, with the item that does; a new rule is a new entry.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -246,6 +246,14 @@ def account(look: Look, now_ms: int) -> Account:
     return Account(granted, used, remaining, reserved, transit, expired, burned, gap)
 
 
+def total(accounts: Iterable[Account]) -> Account:
+    """Add accounts up; the gap of the sum is that of the accounts whose gap could be told, None if none could."""
+    accounts = list(accounts)
+    sums = {name: sum(getattr(one, name) for one in accounts) for name in Account.__slots__ if name != "gap"}
+    gaps = [one.gap for one in accounts if one.gap is not None]
+    return Account(**sums, gap=sum(gaps) if gaps else None)
+
+
 @dataclass(slots=True)
 class Counted:
     """What the stream's consumer has counted of one allotment: units, and the newest event's number."""
@@ -311,6 +319,18 @@ def compare_ledger(
             words = f"allotments: {units} units spent, {charged.get(user, 0)} charged in the ledger"
             found.breaches.append(Breach("ledger", words, region, holder=(user, newest[user])))
     return found
+
+
+def in_turn(ids: Iterable[str], now: datetime) -> list[str]:
+    """Order organisations so that each hour's run begins elsewhere.
+
+    The starts follow the golden ratio, which divides the whole as evenly as can be however many hours pass (the
+    three-distance theorem), so no organisation waits long for its turn.
+    """
+    ordered = sorted(ids)
+    hours = to_millis(now) // 3_600_000
+    start = int(hours * 0.618033988749895 % 1 * len(ordered))
+    return ordered[start:] + ordered[:start]
 
 
 def periods_of(

@@ -6,7 +6,6 @@ docs/reconciliation.md says why none of them looks like a problem.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cutlass.domain.allotments import Allotment
@@ -20,7 +19,6 @@ from cutlass.domain.pools import Pool
 from cutlass.domain.reconciliation import (
     FLEETING,
     OF_TERMS,
-    Account,
     Breach,
     Comparison,
     Holder,
@@ -38,6 +36,7 @@ from cutlass.storage.items import allotment_from_item
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
+from cutlass.storage.reconciled import Problem, Reconciled
 from cutlass.storage.settings import Settings
 from cutlass.storage.usage import Usage
 
@@ -49,45 +48,6 @@ _CONFIRMATIONS = 3
 
 _KEPT = timedelta(days=399)
 """How long items are certainly kept: a day less than until they expire."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An item that breaks an invariant; `sk` is empty where only the partition can be named."""
-
-    org_id: str
-    meter: str
-    region: str
-    pk: str
-    sk: str
-    invariant: str
-    words: str
-
-
-@dataclass(slots=True)
-class Reconciled:
-    """What the reconciliation of one organisation came to.
-
-    Attributes
-    ----------
-    items : int
-        Pools and allotments looked at.
-    accounts : dict[str, Account]
-        Where the granted units are, by meter.
-    problems : list[Problem]
-        What breaks an invariant, what names one item first.
-    not_compared : list[str]
-        Comparisons that could not be made fairly, in words: no problem, and no proof either.
-    behind : int
-        Allotments whose decisions the stream's consumer has not recorded to the end yet.
-    """
-
-    org_id: str
-    items: int = 0
-    accounts: dict[str, Account] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    not_compared: list[str] = field(default_factory=list)
-    behind: int = 0
 
 
 class Reconciliation:

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
 
+from botocore.credentials import Credentials
+
 from cutlass.contracts import load_catalogue, load_topology
 from cutlass.domain.errors import ContractError, UnavailableError
 from cutlass.domain.plans import Catalogue, Topology
@@ -47,6 +49,8 @@ class Store:
         Seconds that pass, for what is remembered a moment.
     tally : Tally, optional
         Counts the requests to this region's DynamoDB.
+    credentials : Credentials, optional
+        Whose calls they are; found in the surroundings unless given.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Store:
         clock: Callable[[], datetime] = _now,
         monotonic: Callable[[], float] = time.monotonic,
         tally: Tally | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         if settings.region not in topology.regions:
             raise ContractError(
@@ -67,11 +72,13 @@ class Store:
         self.region = region = settings.region
         self.catalogue = catalogue
         self.topology = topology
+        self.clock = clock
         dynamos = {
             name: Dynamo(
                 peer.aws_region,
                 endpoint=settings.endpoint if name == region else settings.peer_endpoints.get(name),
                 timeout_seconds=settings.store_timeout_seconds,
+                credentials=credentials,
                 tally=tally if name == region else None,
             )
             for name, peer in topology.regions.items()

@@ -50,6 +50,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["user", "put", "a", "b", "--limit", "requests"],
         ["user", "put", "a", "b", "--limit", "requests=-5"],
         ["up", "--port", "99999"],
+        ["reconcile", "--environment", "nowhere"],
     ],
 )
 def test_wrong_usage_is_one_line_and_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
