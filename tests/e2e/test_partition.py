@@ -56,9 +56,9 @@ def test_cut_off_regions_answer_from_what_they_hold_and_agree_afterwards(platfor
 
 def test_reconcile_names_an_item_that_was_changed_behind_its_back(platform: Platform) -> None:
     org = found(platform, 50)
-    assert ask(platform, org, "sydney", fresh_id())["allowed"]
-    pk = keys.allotments("sydney", org, "u")
-    wire = Wire(platform.endpoint, load_topology().regions["sydney"].aws_region)
+    assert ask(platform, org, "london", fresh_id())["allowed"]
+    pk = keys.allotments("london", org, "u")
+    wire = Wire(platform.endpoint, load_topology().regions["london"].aws_region)
     (item,) = wire.call(
         "dynamodb",
         "Query",
