@@ -17,13 +17,12 @@ from cutlass.domain.errors import UnavailableError
 from cutlass.domain.ids import new_request_id
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import Catalogue
-from cutlass.functions.terms import apply_item
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store
-from cutlass.storage.codec import decode_item
 from cutlass.storage.dynamo import Tally
 from cutlass.storage.settings import Settings
 from tests.support.engines import Engine
+from tests.support.replicator import Replicator
 
 CREDENTIALS = Credentials("111111111111", "local")
 _NAMES = itertools.count(1)
@@ -40,6 +39,7 @@ class World:
         self.tally = {region: Tally() for region in self.topology.regions}
         self.stores = {region: self.store(region) for region in self.topology.regions}
         self.org = f"org{next(_NAMES)}"
+        self.replicator = Replicator(self)
 
     def store(self, region: str) -> Store:
         """A store of its own, as another execution environment of a function would have."""
@@ -112,22 +112,7 @@ class World:
 
     def replicate(self) -> None:
         """Carry what each region wrote to all others, and the changed terms into their items."""
-        for source in self.topology.regions:
-            for table in load_tables():
-                for record in self.records(source, table, "replicator"):
-                    self._copy(source, table, record)
-        for region in self.topology.regions:
-            for record in self.records(region, "organisations", "terms"):
-                if image := record["dynamodb"].get("NewImage"):
-                    apply_item(self.stores[region], decode_item(image))
-
-    def _copy(self, source: str, table: str, record: Record) -> None:
-        image = record["dynamodb"].get("NewImage")
-        owner = record["dynamodb"]["Keys"]["pk"]["S"].partition("#")[0]
-        for target in self.topology.regions:
-            if owner == source != target and image:
-                name = load_tables()[table].resource("dev")
-                self.engine.wire(target).call("dynamodb", "PutItem", {"TableName": name, "Item": image})
+        self.replicator.arrive()
 
     @contextmanager
     def counting(self, region: str = "london") -> Iterator[Tally]:
