@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from cutlass.domain.errors import ConflictError, UnavailableError
 from cutlass.domain.ledger import EntryKind
 from cutlass.platform.streams import Record
 from cutlass.storage import Store
+from cutlass.storage.codec import Wire
+from cutlass.storage.dynamo import ConditionFailedError, Dynamo, TransactionFailedError, expression
+from tests.support.engines import Engine
 from tests.support.faults import CrashError, Faults
 from tests.support.replicator import Replicator
 from tests.support.world import World
@@ -41,11 +45,12 @@ class Scenario:
     meter: str = "requests"
     feature: str = "default"
     requests: int = 160
+    faults: float = 0.04
 
 
 SCENARIOS = [
     Scenario("small limits", users="abc", limit=50, total=150),
-    Scenario("large limits", users="ab", limit=5_000, total=10_000),
+    Scenario("large limits", users="ab", limit=5_000, total=10_000, faults=0.15),
     Scenario(
         "one organisation's limit", users="abcd", limit=100, total=100, meter="reports", feature="report.export"
     ),
@@ -70,7 +75,7 @@ class Run:
         self.world = world
         self.scenario = scenario
         self.seed = seed
-        self.faults = Faults(seed, 0.04)
+        self.faults = Faults(seed, scenario.faults)
         world.replicator = Replicator(world, seed)
         world.found(plan="basic", user=scenario.users[0], **{scenario.meter: scenario.limit})
         for user in scenario.users[1:]:
@@ -159,7 +164,7 @@ class Run:
             came = False
             for user in self.scenario.users:
                 for region in REGIONS:
-                    for units in (1_000, 100, 10, 1):
+                    for units in (1_000, 50, 1):
                         while self._decide(
                             self.stores[region][0], Sent(user, units, self.world.request_id(ahead_ms=1))
                         ):
@@ -199,7 +204,10 @@ class Run:
 def test_nothing_is_oversold_lost_or_charged_twice_whatever_fails(
     world: World, scenario: Scenario, seed: int
 ) -> None:
-    run = Run(world, scenario, seed)
+    survive(Run(world, scenario, seed))
+
+
+def survive(run: Run) -> None:
     run.disturb()
     run.settle()
     run.prove()
@@ -213,4 +221,44 @@ def test_nothing_is_oversold_lost_or_charged_twice_whatever_fails(
         if sent.allowed is False and len(sent.regions) == 1:
             assert not charged, f"{run.where}: {sent} was refused and charged"
     run.sell_out()
-    assert run.prove() == scenario.total, f"{run.where}: not everything could be had"
+    assert run.prove() == run.scenario.total, f"{run.where}: not everything could be had"
+
+
+def forget_requests(patch: pytest.MonkeyPatch) -> None:
+    """The decision's condition no longer asks whether the request was charged."""
+
+    def forgetful(update: str, condition: str | None = None, **values: object) -> Wire:
+        asks = " AND NOT contains(ring, :mark)"
+        if condition and asks in condition:
+            values.pop("mark")
+        return expression(update, condition and condition.replace(asks, ""), **values)
+
+    patch.setattr("cutlass.storage.allotments.expression", forgetful)
+
+
+def take_transactions_apart(patch: pytest.MonkeyPatch) -> None:
+    """What belongs together is written one after the other."""
+
+    def one_by_one(dynamo: Dynamo, writes: list[Wire]) -> None:
+        for place, write in enumerate(writes):
+            ((kind, request),) = write.items()
+            try:
+                dynamo.call(f"{kind}Item", request)
+            except ConditionFailedError:
+                raise TransactionFailedError(frozenset({place})) from None
+
+    patch.setattr(Dynamo, "transact", one_by_one)
+
+
+@pytest.mark.parametrize("bug", [forget_requests, take_transactions_apart])
+def test_a_bug_put_in_on_purpose_is_noticed(
+    engine: Engine, bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug(monkeypatch)
+    for seed in range(6):
+        try:
+            survive(Run(World(engine), SCENARIOS[0], seed))
+        except AssertionError as e:
+            print("SEED", seed, str(e)[:300])
+            return
+    pytest.fail(f"six runs with the bug {bug.__name__} passed")

@@ -46,7 +46,7 @@ class Ledger:
 
     def record(self, entries: Iterable[LedgerEntry]) -> int:
         """Write entries of this region, again if need be; returns the number of writes it took."""
-        segments: dict[keys.Key, list[LedgerEntry]] = defaultdict(list)
+        segments: dict[keys.Key, dict[str, LedgerEntry]] = defaultdict(dict)
         writes = 0
         for entry in entries:
             if entry.user_id is None or entry.kind in {EntryKind.GRANT, EntryKind.VOID}:
@@ -58,10 +58,12 @@ class Ledger:
                 self._index(entry)
                 writes += 1
             start = segment_start(at_ms)
-            segments[keys.segment(self.region, entry.org_id, entry.user_id, entry.meter, start)].append(entry)
+            segment = keys.segment(self.region, entry.org_id, entry.user_id, entry.meter, start)
+            # Named twice in one update, an entry would be refused with its whole batch, for ever.
+            segments[segment].setdefault(_name(entry), entry)
         for key, members in segments.items():
-            for first in range(0, len(members), _PER_UPDATE):
-                self._append(key, members[first : first + _PER_UPDATE])
+            for part in _parts(list(members.values())):
+                self._append(key, part)
                 writes += 1
         return writes
 
@@ -176,6 +178,11 @@ class Ledger:
                 window, at = [], start
             window += [e for e in _entries(item) if user_id is None or e.user_id == user_id]
         yield from sorted(window, key=_position)
+
+
+def _parts(entries: list[LedgerEntry]) -> Iterator[list[LedgerEntry]]:
+    for first in range(0, len(entries), _PER_UPDATE):
+        yield entries[first : first + _PER_UPDATE]
 
 
 def _days(start: datetime, end: datetime) -> Iterator[datetime]:
