@@ -36,6 +36,16 @@ def test_every_decision_is_in_the_ledger_with_before_and_after(world: World) -> 
     assert [(e.reason, e.before, e.after) for e in entries if e.reason] == [("region_short", 8, 8)]
 
 
+def test_records_that_come_twice_in_one_batch_are_recorded_once(world: World) -> None:
+    world.found(requests=10)
+    answers = [world.check(units=2) for _ in range(3)]
+    records = world.records("london", "usage-credits", "meter")
+    world.stores["london"].meter.record(records + records)
+    charged = [e.entry_id for e in ledger(world) if e.kind is EntryKind.DECISION]
+    assert sorted(charged) == sorted(answer.decision_id for answer in answers)
+    assert usage(world, "user") == {"ann": (6, 0)}
+
+
 def test_grants_and_voids_are_in_the_ledger_of_their_home(world: World) -> None:
     world.found()
     view, _ = world.stores["sydney"].grants.create(world.org, meter="requests", amount=100)

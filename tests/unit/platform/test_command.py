@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from cutlass import __version__
 from cutlass.cli import main as command
 from cutlass.cli.main import main
 from cutlass.cli.output import shown
+from cutlass.storage.dynamo import DynamoError
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +24,18 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
     (line,) = output.err.splitlines()
     assert line.startswith("cutlass: ")
     return line
+
+
+def test_tables_that_cannot_be_read_are_one_line_and_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*, home: str) -> list[str]:
+        raise DynamoError("ResourceNotFoundException", f"no table in {home}")
+
+    stores = {"london": SimpleNamespace(directory=SimpleNamespace(every=refuse))}
+    monkeypatch.setattr("cutlass.platform.operator.open_stores", lambda _: stores)
+    assert main(["reconcile", "--environment", "dev"]) == 1
+    assert "no table in london; is the environment deployed" in error_line(capsys)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
