@@ -154,4 +154,4 @@ def test_a_batch_of_many_organisations_around_midnight_is_counted(world: World) 
     assert store.record(events) == 3
     assert store.record(events) == 0
     period = Period(world.now.replace(day=1, hour=0), world.now.replace(month=12, day=1, hour=0))
-    assert store.period_totals(f"{world.org}-7", "requests", period, "london") == (0, 10)
+    assert store.period_totals(f"{world.org}-7", "requests", period, "london") == (0, 10, 0)

@@ -20,12 +20,14 @@ from cutlass.domain.ids import new_request_id
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import Pool
+from cutlass.domain.reservations import Reservation, State
 from cutlass.functions.terms import apply_item
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store, keys
 from cutlass.storage.codec import Item, decode_item
 from cutlass.storage.dynamo import Tally
-from cutlass.storage.items import allotment_from_item, pool_from_item
+from cutlass.storage.items import allotment_from_item, pool_from_item, reservation_from_item
+from cutlass.storage.reservations import Reserved
 from cutlass.storage.settings import Settings
 from tests.support.engines import Engine
 
@@ -102,8 +104,19 @@ class World:
             readers[identity] = StreamReader(self.engine.wire(region), name, None)
         found: list[Record] = []
         while records := readers[identity].read(1000):
-            found += [r for r in records if r["dynamodb"]["Keys"]["pk"]["S"].split("#")[1] == self.org]
+            found += [record for record in records if self._ours(record)]
         return found
+
+    def _ours(self, record: Record) -> bool:
+        change = record["dynamodb"]
+        image = change.get("NewImage", {})
+        return self.org in {change["Keys"]["pk"]["S"].split("#")[1], image.get("org", {}).get("S")}
+
+    def reserve(
+        self, region: str = "london", user: str = "ann", *, ttl_seconds: int = 300, **request: object
+    ) -> Reserved:
+        question = DecisionRequest(self.org, user, **request)  # type: ignore[arg-type]
+        return self.stores[region].reservations.reserve(question, ttl_seconds=ttl_seconds)
 
     def meter(self, region: str = "london") -> list[Record]:
         """Run the consumer of the limits table over all that is new; returns the records it saw."""
@@ -146,6 +159,7 @@ class World:
         for region, store in self.stores.items():
             pools = store.pools.of(self.org, meter)
             held: dict[tuple[str, str], Allotment] = {}
+            reservations = self.reservations(region)
             for item in self._items(region, store.allotments.table):
                 key = keys.parse_allotment(item["pk"], item["sk"])
                 if key and key[0] == region and key[1] == self.org and key[3] == meter:
@@ -154,7 +168,10 @@ class World:
                     pools.append(pool_from_item(item))
             problems += [f"{region}: {line}" for line in invariants.check_region(pools, held.values())]
             for owner, allotment in held.items():
+                of_owner = [r for r in reservations if (r.user_id, r.period, r.meter) == (*owner, meter)]
+                problems += [f"{region}: {line}" for line in invariants.check_reservations(allotment, of_owner)]
                 allotments.setdefault(owner, {})[region] = allotment
+            problems += self._deadline_problems(region, reservations)
             pools_of[region] = {pool.grant_id: pool for pool in pools}
         for by_region in allotments.values():
             problems += invariants.check_rights(by_region)
@@ -165,13 +182,28 @@ class World:
             problems += invariants.check_grant(grant, of_grant)
         return problems
 
-    def _items(self, region: str, table: str) -> Iterator[Item]:
-        """Every item of the organisation in a region's table."""
+    def reservations(self, region: str = "london") -> list[Reservation]:
+        """All reservations the organisation ever made in a region."""
+        items = self._items(region, self.stores[region].allotments.table, f"{region}#reservation#")
+        return [reservation_from_item(item) for item in items if item["org"] == self.org]
+
+    def _deadline_problems(self, region: str, reservations: list[Reservation]) -> list[str]:
+        """A reservation is found by its deadline as long as it is held, and no longer."""
+        items = self._items(region, self.stores[region].allotments.table, f"{region}#deadlines#")
+        due = {item["sk"].partition("#")[2] for item in items}
+        return [
+            f"{region}: reservation {one.name} is {one.state}, its deadline says otherwise"
+            for one in reservations
+            if (one.name in due) != (one.state is State.HELD)
+        ]
+
+    def _items(self, region: str, table: str, prefix: str | None = None) -> Iterator[Item]:
+        """Every item of the organisation in a region's table, or every one whose key begins with a prefix."""
         request: dict[str, object] = {
             "TableName": table,
             "ConsistentRead": True,
-            "FilterExpression": "contains(pk, :org)",
-            "ExpressionAttributeValues": {":org": {"S": f"{region}#{self.org}#"}},
+            "FilterExpression": "begins_with(pk, :prefix)",
+            "ExpressionAttributeValues": {":prefix": {"S": prefix or f"{region}#{self.org}#"}},
         }
         while True:
             answer = self.engine.wire(region).call("dynamodb", "Scan", request)

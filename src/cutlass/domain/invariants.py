@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from cutlass.domain.allotments import Allotment
 from cutlass.domain.grants import Grant
 from cutlass.domain.pools import Pool
+from cutlass.domain.reservations import Reservation, State
 
 
 def check_pool(pool: Pool) -> list[str]:
@@ -34,6 +35,20 @@ def check_allotment(allotment: Allotment) -> list[str]:
     if allotment.held and allotment.held[-1].upto != allotment.drawn:
         problems.append("allotment: the chunks held do not end at what was drawn")
     return problems + _negative("allotment", allotment)
+
+
+def check_reservations(allotment: Allotment, reservations: Iterable[Reservation]) -> list[str]:
+    """What an allotment has set aside is what its reservations still hold, each of them to the unit."""
+    reservations = list(reservations)
+    problems = [
+        f"reservation {one.reservation_id}: its parts are not its {one.units} units"
+        for one in reservations
+        if sum(part.units for part in one.parts) != one.units
+    ]
+    held = sum(one.units for one in reservations if one.state is State.HELD)
+    if allotment.reserved != held:
+        problems.append(f"allotment: {allotment.reserved} units set aside, its reservations hold {held}")
+    return problems
 
 
 def check_region(pools: Iterable[Pool], allotments: Iterable[Allotment]) -> list[str]:
