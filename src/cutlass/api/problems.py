@@ -48,8 +48,8 @@ def problem_body(error: CutlassError) -> dict[str, Any]:
     -------
     dict
         `type`, `title`, `status`, `detail`; where they apply `field` (the part of the request that is wrong),
-        `hint` (what to do), `retry_after` (seconds) and `available` (units that can be had). An error on our side says nothing of its cause: that
-        is in the log, under the request's id.
+        `hint` (what to do), `retry_after` (seconds) and `available` (units that can be had). An error on our side
+        says nothing of its cause: that is in the log, under the request's id.
     """
     if error.code not in TITLES or error.status == 500:
         return internal_problem()
