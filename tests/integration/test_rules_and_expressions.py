@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cutlass.domain.allotments import (
     Allotment,
+    LastDecision,
     Spend,
     Verdict,
     consume,
@@ -22,12 +23,14 @@ from cutlass.domain.ids import RequestIdentity
 from cutlass.domain.invariants import check_allotment
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, adopt, refill
+from cutlass.domain.reservations import Part, end, set_aside
 from cutlass.domain.transfers import send_rights
 from cutlass.storage import keys
 from cutlass.storage.dynamo import ConditionFailedError
 from cutlass.storage.items import allotment_from_item, allotment_to_item
 from cutlass.storage.transfers import _sending
 from tests.support.world import World
+from tests.unit.domain.samples import reservation
 
 NOW_MS = 1_795_348_800_000
 NUMBERS = itertools.count()
@@ -59,7 +62,10 @@ draws = st.lists(
     ),
     max_size=3,
 )
+cuts = st.integers(1, 12)
 changes = st.one_of(
+    cuts.map(lambda units: lambda a: set_aside(a, units)[1] if a.available >= units else a),
+    st.builds(lambda *cut: lambda a: _ended(a, *cut), cuts, st.integers(0, 15), st.integers(0, 12)),
     draws.map(lambda drawn: lambda a: refill(a, drawn, NOW_MS)),
     st.sampled_from([NOW_MS, NOW_MS + 90_000]).map(lambda now: lambda a: settle(a, now).allotment),
     st.just(lambda a: settle(a, NOW_MS + 90_000, everything=True).allotment),
@@ -78,6 +84,15 @@ steps = st.lists(
     min_size=4,
     max_size=30,
 )
+
+
+def _ended(a: Allotment, most: int, spent: int, own: int) -> Allotment:
+    """End a reservation of some of what is set aside, `own` of it of the user's own grant and the rest expired."""
+    units = min(most, a.reserved)
+    parts = (Part("050#own#own", min(own, units), NOW_MS + 1), Part("050#other", max(0, units - own), NOW_MS))
+    last = LastDecision("order-1", "default", spent, NOW_MS, 7)
+    made = reservation(units=units, parts=parts)
+    return replace(end(a, made, min(spent, units + a.available), NOW_MS).allotment, last=last) if units else a
 
 
 def _pool(number: int, expires_ms: int, own: bool) -> Pool:

@@ -171,6 +171,9 @@ class World:
                 of_owner = [r for r in reservations if (r.user_id, r.period, r.meter) == (*owner, meter)]
                 problems += [f"{region}: {line}" for line in invariants.check_reservations(allotment, of_owner)]
                 allotments.setdefault(owner, {})[region] = allotment
+            of_meter = [one for one in reservations if one.meter == meter]
+            lines = invariants.check_attribution(pools, held.values(), of_meter)
+            problems += [f"{region}: {line}" for line in lines]
             problems += self._deadline_problems(region, reservations)
             pools_of[region] = {pool.grant_id: pool for pool in pools}
         for by_region in allotments.values():

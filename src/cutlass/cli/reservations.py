@@ -43,9 +43,7 @@ def reserve(
 def commit(
     *,
     identity: Identity,
-    units: Annotated[
-        int | None, typer.Option("--units", min=0, help="What the work cost; all if left out.")
-    ] = None,
+    units: Annotated[int | None, typer.Option("--units", min=0, help="What it cost; all if left out.")] = None,
     region: Region = None,
     as_json: Json = False,
 ) -> None:

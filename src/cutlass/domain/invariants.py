@@ -4,9 +4,10 @@ Each function returns what is wrong in words, and nothing where all is well: rec
 line, the property tests require that there is none.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from cutlass.domain.allotments import Allotment
+from cutlass.domain.allotments import Allotment, unspent
 from cutlass.domain.grants import Grant
 from cutlass.domain.pools import Pool
 from cutlass.domain.reservations import Reservation, State
@@ -49,6 +50,25 @@ def check_reservations(allotment: Allotment, reservations: Iterable[Reservation]
     if allotment.reserved != held:
         problems.append(f"allotment: {allotment.reserved} units set aside, its reservations hold {held}")
     return problems
+
+
+def check_attribution(
+    pools: Iterable[Pool], allotments: Iterable[Allotment], reservations: Iterable[Reservation]
+) -> list[str]:
+    """No pool has more units in users' hands and set aside than it handed out and did not get back."""
+    out: Counter[str] = Counter()
+    for allotment in allotments:
+        for chunk, units in unspent(allotment):
+            out[chunk.pool] += units
+    for one in reservations:
+        for part in one.parts if one.state is State.HELD else ():
+            out[part.pool] += part.units
+    given = {pool.key: pool.allotted - pool.returned for pool in pools}
+    return [
+        f"pool {key}: {units} of its units are held, {given.get(key, 0)} were handed out and not given back"
+        for key, units in out.items()
+        if units > given.get(key, 0)
+    ]
 
 
 def check_region(pools: Iterable[Pool], allotments: Iterable[Allotment]) -> list[str]:
