@@ -6,6 +6,7 @@ crash between two steps leaves a reservation held or ended, and nothing between.
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -180,20 +181,27 @@ class Reservations:
         limit : int
             How many deadlines of each shard are looked at; the next run goes on behind those it ended.
         """
-        now_ms, done = to_millis(self._clock()), 0
-        failure: CutlassError | None = None
-        for shard in range(keys.DEADLINE_SHARDS):
-            pk, passed = keys.deadlines(self.region, shard), ("0", f"{now_ms:013d}")
-            overdue = self._peers.here.query(self._table, pk, between=passed, limit=limit)
+        passed = ("0", f"{to_millis(self._clock()):013d}")
+        failures: list[CutlassError] = []
+
+        def sweep(shard: int) -> int:
+            overdue = self._peers.here.query(
+                self._table, keys.deadlines(self.region, shard), between=passed, limit=limit
+            )
+            done = 0
             for item in list(islice(overdue, limit)):
                 name = item["sk"].partition("#")[2]
                 try:
                     done += self._end(f"{self.region}-{name}", State.EXPIRED, 0, None)[1]
                 except CutlassError as error:
-                    failure = error
-        if failure:
-            raise failure
-        return done
+                    failures.append(error)
+            return done
+
+        with ThreadPoolExecutor(keys.DEADLINE_SHARDS) as pool:
+            expired = sum(pool.map(sweep, range(keys.DEADLINE_SHARDS)))
+        if failures:
+            raise failures[0]
+        return expired
 
     # --- making one -----------------------------------------------------------------------------------
 
