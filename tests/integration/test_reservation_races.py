@@ -71,7 +71,7 @@ def test_a_commit_and_the_sweeper_end_it_once_between_them(world: World, first: 
     assert world.audit() == []
 
 
-@pytest.mark.parametrize("between", ["decision", "refill", "terms", "reservation"])
+@pytest.mark.parametrize("between", ["decision", "large decision", "refill", "terms", "reservation"])
 def test_what_comes_between_look_and_write_is_looked_at(world: World, between: str) -> None:
     world.found(plan="enterprise", requests=100)
     world.check(units=1)
@@ -79,6 +79,7 @@ def test_what_comes_between_look_and_write_is_looked_at(world: World, between: s
     other = world.store("london")
     steps = {
         "decision": lambda: other.decider.decide(DecisionRequest(world.org, "ann", units=3)),
+        "large decision": lambda: other.decider.decide(DecisionRequest(world.org, "ann", units=9)),
         "refill": lambda: other.decider.decide(DecisionRequest(world.org, "ann", units=40)),
         "terms": lambda: other.organisations.put(world.org, plan="enterprise", status=Status.SUSPENDED),
         "reservation": lambda: other.reservations.reserve(

@@ -23,9 +23,10 @@ from cutlass.domain.ids import RequestIdentity
 from cutlass.domain.invariants import check_allotment
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, adopt, refill
-from cutlass.domain.reservations import Part, end, set_aside
+from cutlass.domain.reservations import Part, end, set_aside, slack
 from cutlass.domain.transfers import send_rights
 from cutlass.storage import keys
+from cutlass.storage.allotments import change_of
 from cutlass.storage.dynamo import ConditionFailedError
 from cutlass.storage.items import allotment_from_item, allotment_to_item
 from cutlass.storage.transfers import _sending
@@ -80,6 +81,7 @@ steps = st.lists(
         changes.map(lambda c: ("change", c)),
         st.integers(0, 1).map(lambda seen: ("trim", seen)),
         st.integers(1, 30).map(lambda units: ("send", units)),
+        st.tuples(cuts, st.integers(0, 6)).map(lambda beside: ("aside", beside)),
     ),
     min_size=4,
     max_size=30,
@@ -176,4 +178,23 @@ def _send(allotments, key: keys.Key, model: Allotment, units: int) -> Allotment:
     return new
 
 
-_STEPS = {"consume": _consume, "refuse": _refuse, "change": _change, "trim": _trim, "send": _send}
+def _aside(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int]) -> Allotment:
+    """Set units aside as planned before others were spent: written if they still come from the same pool."""
+    units, spent = detail
+    if model.available < units + spent:
+        return model
+    parts, planned = set_aside(model, units)
+    change = change_of(model, planned, on_terms=True, slack=slack(model, units))
+    now = replace(model, available=model.available - spent, used=model.used + spent, seq=model.seq + 1)
+    assert allotments.change(key, model, now)
+    try:
+        allotments._dynamo.update(allotments.table, *key, change)
+    except ConditionFailedError:
+        assert spent > slack(model, units)
+        return now
+    assert spent <= slack(model, units)
+    assert set_aside(now, units)[0] == parts
+    return set_aside(now, units)[1]
+
+
+_STEPS = {"consume": _consume, "refuse": _refuse, "change": _change, "trim": _trim, "send": _send, "aside": _aside}

@@ -93,7 +93,8 @@ def _made(
         total=0,
         left=None,
     )
-    return Transaction(key, met, left, {}, made.told(left), on_terms=True)
+    room = reservations.slack(met, units)
+    return Transaction(key, met, left, {}, made.told(left), on_terms=True, slack=room)
 
 
 def _ended(
@@ -102,4 +103,5 @@ def _ended(
     ending = reservations.end(met, found, spent, company.now_ms)
     ended = replace(found, state=state, spent=spent, ended_ms=company.now_ms).told(ending.allotment)
     moves = {pool: -units for pool, units in ending.returns.items()}
-    return Transaction(key, met, ending.allotment, moves, ended, on_terms=spent > found.units)
+    above = max(0, spent - found.units)
+    return Transaction(key, met, ending.allotment, moves, ended, on_terms=above > 0, slack=met.available - above)

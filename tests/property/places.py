@@ -22,7 +22,8 @@ class RuleBrokenError(AssertionError):
 class Transaction:
     """A change of an allotment, with the pools it moves units from (positive) or back to (negative).
 
-    It makes or ends a `reservation`, or none. `on_terms`, it holds only while the terms are as it was planned on.
+    It makes or ends a `reservation`, or none. `on_terms`, it holds only while the terms are as it was planned on;
+    of what it takes units from, `slack` may be spent meanwhile.
     """
 
     key: AllotmentKey
@@ -31,6 +32,7 @@ class Transaction:
     moves: dict[str, int]
     reservation: Reservation | None = None
     on_terms: bool = False
+    slack: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def merged(transaction: Transaction, now: Allotment) -> Allotment | None:
     old, new = transaction.old or now, transaction.new
     if now.refills != old.refills or (transaction.on_terms and now.rev != old.rev):
         return None
-    if new.available < old.available and (now.used, now.available) != (old.used, old.available):
+    if new.available < old.available and not old.available - transaction.slack <= now.available <= old.available:
         return None
     if now.unbacked < old.unbacked - new.unbacked:
         return None

@@ -45,18 +45,26 @@ def two_ends_of_a_reservation_race(history: Histories) -> Story:
 
 
 def decisions_come_between(history: Histories) -> Story:
-    """A reservation that was planned before a decision, or before changed terms, is planned anew."""
+    """A reservation planned before decisions that leave too little, or before changed terms, is planned anew."""
     history.check(region=LONDON, user="ann", units=1, ahead=0)
     history.reserve(region=LONDON, user="ann", units=9, lasts_ms=60_000, later=True)
     history.check(region=LONDON, user="ann", units=5, ahead=0)
     history.finish(first=True)
+    yield
+    assert not history.reservations(), "so much was not left"
+    history.reserve(region=LONDON, user="ann", units=2, lasts_ms=60_000, later=True)
+    history.check(region=LONDON, user="ann", units=1, ahead=0)
+    history.finish(first=True)
+    yield
+    assert history.reservations(), "units of the same pool were left"
+    history.give_back(age=0, later=False)
     yield
     history.reserve(region=LONDON, user="ann", units=3, lasts_ms=60_000, later=True)
     history.set_plan(plan="premium")
     history.learn(region=LONDON)
     history.finish(first=True)
     yield
-    assert not history.reservations(), "it was planned on what had changed"
+    assert len(history.reservations()) == 1, "it was planned on what had changed"
     history.reserve(region=LONDON, user="ann", units=30, lasts_ms=60_000, later=False)
     history.commit(age=0, cost=25, later=True)
     history.begin_refill(region=LONDON, user="ann", units=20)

@@ -207,6 +207,7 @@ MUTANTS: dict[str, Mutant] = {
         reservations, "set_aside", lambda aside, *_: (aside[0][1:], aside[1])
     ),
     "a reservation is made of the last units": changed(reservations, "set_aside", _from_the_back),
+    "a reservation looks at no decisions beside it": changed(reservations, "slack", lambda *_: 1000),
     "a reservation is written on older terms": changed(
         holding, "_made", lambda transaction, *_: replace(transaction, on_terms=False)
     ),

@@ -114,19 +114,35 @@ def set_aside(allotment: Allotment, units: int) -> tuple[tuple[Part, ...], Allot
 
     What is held stays as it is: chunks are numbered by what left before them, whatever it left for.
     """
-    parts: list[Part] = []
-    need = units
-    for chunk, left in unspent(allotment):
-        taken = min(left, need)
-        if taken > 0:
-            parts.append(Part(chunk.pool, taken, chunk.expires_ms))
-            need -= taken
+    parts, need = [], units
+    for part in _runs(allotment):
+        if need > 0:
+            parts.append(replace(part, units=min(part.units, need)))
+            need -= part.units
     return tuple(parts), replace(
         allotment,
         available=allotment.available - units,
         reserved=allotment.reserved + units,
         seq=allotment.seq + 1,
     )
+
+
+def slack(allotment: Allotment, units: int) -> int:
+    """How many units may be spent meanwhile, and those set aside still come from where it was planned.
+
+    As long as the pool of the first units lasts, it does not matter which of them are left.
+    """
+    first = next(iter(_runs(allotment)), None)
+    return max(0, first.units - units) if first else 0
+
+
+def _runs(allotment: Allotment) -> list[Part]:
+    """What an allotment holds, in the order of spending; neighbours from one pool count as one."""
+    runs: list[Part] = []
+    for chunk, units in unspent(allotment):
+        before = runs.pop() if runs and runs[-1].pool == chunk.pool else Part(chunk.pool, 0, chunk.expires_ms)
+        runs.append(replace(before, units=before.units + units))
+    return runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,12 +175,12 @@ def _why(met: Allotment, spend: Spend) -> Verdict:
 _WIRE: Mapping[str, Callable[[Any], Any]] = {"held": chunks_to_wire, "last": last_to_wire}
 
 
-def change_of(old: Allotment, new: Allotment, *, on_terms: bool = False) -> Wire:
+def change_of(old: Allotment, new: Allotment, *, on_terms: bool = False, slack: int = 0) -> Wire:
     """Make the update that turns what `old` holds into what `new` does, while decisions go on.
 
     Counters move by the difference. The update holds only if nothing else changed what is held meanwhile; if
-    units leave, also only if none were spent meanwhile, because which units are left depends on it. `on_terms`
-    makes it hold only while the allotment knows no newer terms, as a decision does.
+    units leave, also only if no more than `slack` left meanwhile, because which units are left depends on it.
+    `on_terms` makes it hold only while the allotment knows no newer terms, as a decision does.
     """
     sets, removes, values = [], [], {}
     for name, attribute in ATTRIBUTE.items():
@@ -203,8 +203,9 @@ def change_of(old: Allotment, new: Allotment, *, on_terms: bool = False) -> Wire
     if any(":zero" in part for part in sets):
         values["zero"] = 0
     if new.available < old.available:
-        condition += " AND #used = :seen_used AND available = :seen_available"
-        values |= {"seen_used": old.used, "seen_available": old.available}
+        # Only a refill adds to what is available, and is guarded above: so this is also how many left.
+        condition += " AND available BETWEEN :least_available AND :seen_available"
+        values |= {"least_available": old.available - slack, "seen_available": old.available}
     if new.unbacked < old.unbacked:
         condition += " AND unbacked >= :need_unbacked"
         values["need_unbacked"] = old.unbacked - new.unbacked

@@ -33,6 +33,7 @@ from cutlass.domain.reservations import (
     parse_id,
     reservation_name,
     set_aside,
+    slack,
 )
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, Consumed, allotment_of, change_of
@@ -252,9 +253,10 @@ class Reservations:
             left=None,
         ).told(left)
         deadline = keys.deadline(self.region, name, made.deadline_ms)
+        change = change_of(met, left, on_terms=True, slack=slack(met, case.units))
         writes = [
             put_of(self._table, reservation_to_item(made, *keys.reservation(self.region, name))),
-            update_of(self._table, *case.key(self._allotments(self.region)), change_of(met, left, on_terms=True)),
+            update_of(self._table, *case.key(self._allotments(self.region)), change),
             put_of(self._table, {"pk": deadline[0], "sk": deadline[1]}),
         ]
         try:
@@ -296,9 +298,10 @@ class Reservations:
         ending = end(met, found, spent, now_ms)
         ended = replace(found, state=state, spent=spent, ended_ms=now_ms).told(ending.allotment)
         returns = (found.org_id, found.meter, found.user_id, ending.returns)
+        change = change_of(met, ending.allotment, on_terms=above > 0, slack=met.available - above)
         writes = [
             update_of(self._table, *keys.reservation(found.region, found.name), _ending(ended)),
-            update_of(self._table, *key, change_of(met, ending.allotment, on_terms=above > 0)),
+            update_of(self._table, *key, change),
             *return_writes(self._table, found.region, *returns),
             delete_of(self._table, *keys.deadline(found.region, found.name, found.deadline_ms)),
         ]

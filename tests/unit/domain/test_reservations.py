@@ -10,7 +10,7 @@ from cutlass.domain.invariants import check_allotment, check_attribution, check_
 from cutlass.domain.ledger import EntryKind, reservation_entry
 from cutlass.domain.metering import AllotmentKey, event_of
 from cutlass.domain.pools import NEVER_MS
-from cutlass.domain.reservations import Part, State, behind, end, parse_id, reservation_name, set_aside
+from cutlass.domain.reservations import Part, State, behind, end, parse_id, reservation_name, set_aside, slack
 from tests.unit.domain.samples import NOW, NOW_MS, allotment, holding, pool, reservation, spend
 
 OWN = "050#own#own"
@@ -24,6 +24,15 @@ def test_units_are_set_aside_in_the_order_of_spending() -> None:
     assert (left.available, left.reserved, left.used, left.seq) == (7, 6, 2, held.seq + 1)
     assert [(chunk.pool, units) for chunk, units in unspent(left)] == [("b", 7)]
     assert check_allotment(left) == []
+
+
+def test_units_of_the_same_pool_may_be_spent_meanwhile() -> None:
+    held = allotment(("a", 5, NEVER_MS), ("a", 5, NEVER_MS), ("b", 10, NEVER_MS))
+    assert set_aside(held, 7)[0] == (Part("a", 7, NEVER_MS),)
+    assert [slack(held, units) for units in (1, 7, 10, 11)] == [9, 3, 0, 0]
+    spent = consume(held, spend(3))
+    assert set_aside(spent, 7)[0] == set_aside(held, 7)[0]
+    assert set_aside(consume(held, spend(4)), 7)[0] != set_aside(held, 7)[0]
 
 
 def test_what_comes_after_is_told_from_what_was_set_aside() -> None:
