@@ -13,7 +13,7 @@ import schemathesis
 from cutlass.api import auth, bodies, checks, models
 from cutlass.api.problems import TITLES
 from cutlass.contracts import load_functions, load_openapi, load_operations
-from cutlass.domain import decisions, grants, ids, ledger, organisations
+from cutlass.domain import decisions, grants, ids, ledger, organisations, reservations
 from cutlass.domain.plans import MAX_UNITS
 
 DOCUMENT = load_openapi()
@@ -155,6 +155,10 @@ def test_only_what_api_gateway_takes():
         (SCHEMAS["GrantCreate"]["properties"]["priority"]["maximum"], grants.MAX_PRIORITY),
         (SCHEMAS["GrantCreate"]["properties"]["priority"]["default"], grants.DEFAULT_PRIORITY),
         (SCHEMAS["Decision"]["properties"]["reason"]["enum"], [str(r) for r in decisions.Reason]),
+        (SCHEMAS["ReservationDecision"]["properties"]["reason"]["enum"], [str(r) for r in decisions.Reason]),
+        (SCHEMAS["ReservationState"]["enum"], [str(s) for s in reservations.State]),
+        (SCHEMAS["ReservationCreate"]["properties"]["ttl_seconds"]["maximum"], reservations.LONGEST_SECONDS),
+        (SCHEMAS["ReservationCreate"]["properties"]["ttl_seconds"]["default"], reservations.DEFAULT_SECONDS),
         (SCHEMAS["LedgerEntry"]["properties"]["kind"]["enum"], [str(k) for k in ledger.EntryKind]),
         (SCHEMAS["Grant"]["properties"]["category"]["enum"], [str(c) for c in grants.Category]),
         (SCHEMAS["OrganisationStatus"]["enum"], [str(s) for s in organisations.Status]),

@@ -129,6 +129,36 @@ def test_commands_do_what_the_interface_does(platform: Platform) -> None:
     assert "cutlass-tech-ledger-dev" in platform.command("network").stdout
 
 
+def test_work_is_reserved_and_committed_from_either_region(platform: Platform) -> None:
+    org = f"reserve-{uuid4().hex[:8]}"
+    platform.json("org", "put", org, "--plan", "basic", "--home", "london")
+    platform.json("user", "put", org, "ann", "--limit", "requests=50")
+    look = {"org_id": org, "user_id": "ann", "units": 0}
+    eventually(lambda: platform.call("POST", "/usage-check", body=look).json()["reason"] == "ok", "it is known")
+    asked = ["--org", org, "--user", "ann", "--units", "10"]
+    made = platform.json("reservation", "reserve", *asked)["reservation"]
+    assert (made["units"], made["state"]) == (10, "held")
+    charged = platform.json("reservation", "commit", made["id"], "--units", "4", "--region", "sydney")
+    assert (charged["units"], charged["region"], charged["user"]["used"]) == (4, "london", 4)
+    said = platform.command("reservation", "commit", made["id"], "--units", "4")
+    assert said.stdout == "charged 4 of 10 requests set aside (answered before, charged once)\n"
+    other = platform.command("reservation", "reserve", *asked)
+    assert "10 requests held until" in other.stdout
+    identity = other.stdout.partition(":")[0]
+    too_much = platform.command("reservation", "commit", identity, "--units", "1000")
+    assert (too_much.returncode, too_much.stdout) == (1, "")
+    assert "can be had" in too_much.stderr
+    assert "10 requests given back" in platform.command("reservation", "release", identity).stdout
+    assert platform.json("reservation", "show", identity)["state"] == "released"
+    platform.json("reservation", "reserve", *asked)
+    assert platform.json("balance", "--org", org, "--user", "ann")["meters"]["requests"]["reserved"] == 10
+
+    def kinds() -> list[str]:
+        return sorted(entry["kind"] for entry in platform.call("GET", f"/orgs/{org}/ledger").json()["items"])
+
+    eventually(lambda: kinds().count("reserve") == 3 and kinds().count("release") >= 2, "the ledger has them")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

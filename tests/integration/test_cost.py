@@ -18,6 +18,23 @@ def test_a_steady_decision_is_one_request_of_one_write_unit(world: World) -> Non
     assert not elsewhere.requests, "a decision called the other region"
 
 
+def test_a_reservation_costs_a_read_and_a_transaction_for_each_of_its_ends(world: World) -> None:
+    world.found(plan="enterprise")
+    world.check()
+    reservations = world.stores["london"].reservations
+    for cost, writes in ((3, 3), (1, 4), (0, 4)):  # what goes back goes to one pool
+        with world.counting() as counted, world.counting("sydney") as elsewhere:
+            made = world.reserve(units=3).reservation
+        assert dict(counted.requests) == {"BatchGetItem": 1, "TransactWriteItems": 1}
+        assert counted.write_units == 2 * 3, "the reservation, the allotment, the deadline"
+        with world.counting() as counted:
+            reservations.commit(made.reservation_id, cost)
+        assert dict(counted.requests) == {"GetItem": 2, "TransactWriteItems": 1}
+        assert counted.write_units == 2 * writes, f"{cost} of 3"
+        assert not elsewhere.requests, "a reservation called the other region"
+    assert world.audit() == []
+
+
 @pytest.mark.parametrize(("rate", "seconds"), [(1, 180), (20, 60)])
 def test_a_user_at_a_steady_rate_pays_one_write_unit_per_decision(world: World, rate: int, seconds: int) -> None:
     """The stream's consumer comes 0.3 s late and looks every second, as an event source mapping does."""

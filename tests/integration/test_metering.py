@@ -95,6 +95,50 @@ def test_usage_counts_each_decision_once_when_batches_are_told_again(world: Worl
     assert world.audit() == []
 
 
+def test_ledger_usage_and_balances_agree_about_reservations(world: World) -> None:
+    """Usage is what was committed; what is set aside is in users' hands no more, and comes back when it ends."""
+    world.found(plan="enterprise", requests=1000)
+    store = world.stores["london"]
+    store.organisations.put_user(world.org, "bob", limits={})
+    held = world.reserve(units=20, user="bob")
+    ends = {cost: world.reserve(units=10) for cost in (10, 4, 0, 12)}
+    overdue = world.reserve(units=7, ttl_seconds=1)
+    answers = [
+        store.reservations.commit(made.reservation.reservation_id, cost).decision for cost, made in ends.items()
+    ]
+    world.pass_time(seconds=2)
+    store.reservations.expire_overdue(100)
+    world.check(units=5)
+    records = world.records("london", "usage-credits", "meter")
+    for _ in range(2):
+        store.meter.record(records)
+    world.replicate()
+    charged = 10 + 4 + 12 + 5
+    balance = store.balances.organisation(world.org).meters["requests"]
+    granted = sum(g.amount for g, _ in store.directory.grants(store.directory.get(world.org), "requests"))
+    assert (balance.used, balance.reserved, balance.remaining) == (charged, 20, granted - charged - 20)
+    mine, bobs = (store.balances.user(world.org, user).meters["requests"] for user in ("ann", "bob"))
+    assert (mine.used, mine.reserved, mine.remaining) == (charged, 0, 1000 - charged)
+    assert (bobs.used, bobs.reserved) == (0, 20)
+    assert usage(world, "user") == {"ann": (charged, 0)}
+    entries = [entry for entry in ledger(world) if entry.kind is not EntryKind.GRANT]
+    made = {one.reservation.reservation_id: one for one in (held, *ends.values(), overdue)}
+    assert {e.entry_id: e.units for e in entries if e.kind is EntryKind.RESERVE} == {
+        identity: one.reservation.units for identity, one in made.items()
+    }
+    released = {e.entry_id: (e.units, e.reason, e.user_id) for e in entries if e.kind is EntryKind.RELEASE}
+    assert released == {
+        ends[4].reservation.reservation_id: (6, "committed", "ann"),
+        ends[0].reservation.reservation_id: (10, "released", "ann"),
+        overdue.reservation.reservation_id: (7, "expired", "ann"),
+    }
+    decided = {e.entry_id: e.units for e in entries if e.kind is EntryKind.DECISION}
+    assert {a.decision_id: a.units for a in answers if a.units}.items() <= decided.items()
+    assert sum(decided.values()) == charged
+    assert len(entries) == 6 + 3 + 4, "every line once, however often it was told"
+    assert world.audit() == []
+
+
 class Interruption:
     """Ends a consumer before one of its writes, at random, as kill -9 would."""
 
@@ -164,4 +208,4 @@ def test_a_batch_of_many_organisations_around_midnight_is_counted(world: World) 
     assert store.record(events) == 3
     assert store.record(events) == 0
     period = Period(world.now.replace(day=1, hour=0), world.now.replace(month=12, day=1, hour=0))
-    assert store.period_totals(f"{world.org}-7", "requests", period, "london") == (0, 10)
+    assert store.period_totals(f"{world.org}-7", "requests", period, "london") == (0, 10, 0)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cutlass.domain.allotments import (
     Allotment,
+    LastDecision,
     Spend,
     Verdict,
     consume,
@@ -22,12 +23,15 @@ from cutlass.domain.ids import RequestIdentity
 from cutlass.domain.invariants import check_allotment
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, adopt, refill
+from cutlass.domain.reservations import Part, end, set_aside, slack
 from cutlass.domain.transfers import send_rights
 from cutlass.storage import keys
+from cutlass.storage.allotments import change_of
 from cutlass.storage.dynamo import ConditionFailedError
 from cutlass.storage.items import allotment_from_item, allotment_to_item
 from cutlass.storage.transfers import _sending
 from tests.support.world import World
+from tests.unit.domain.samples import reservation
 
 NOW_MS = 1_795_348_800_000
 NUMBERS = itertools.count()
@@ -59,7 +63,10 @@ draws = st.lists(
     ),
     max_size=3,
 )
+cuts = st.integers(1, 12)
 changes = st.one_of(
+    cuts.map(lambda units: lambda a: set_aside(a, units)[1] if a.available >= units else a),
+    st.builds(lambda *cut: lambda a: _ended(a, *cut), cuts, st.integers(0, 15), st.integers(0, 12)),
     draws.map(lambda drawn: lambda a: refill(a, drawn, NOW_MS)),
     st.sampled_from([NOW_MS, NOW_MS + 90_000]).map(lambda now: lambda a: settle(a, now).allotment),
     st.just(lambda a: settle(a, NOW_MS + 90_000, everything=True).allotment),
@@ -74,10 +81,20 @@ steps = st.lists(
         changes.map(lambda c: ("change", c)),
         st.integers(0, 1).map(lambda seen: ("trim", seen)),
         st.integers(1, 30).map(lambda units: ("send", units)),
+        st.tuples(cuts, st.integers(0, 6)).map(lambda beside: ("aside", beside)),
     ),
     min_size=4,
     max_size=30,
 )
+
+
+def _ended(a: Allotment, most: int, spent: int, own: int) -> Allotment:
+    """End a reservation of some of what is set aside, `own` of it of the user's own grant and the rest expired."""
+    units = min(most, a.reserved)
+    parts = (Part("050#own#own", min(own, units), NOW_MS + 1), Part("050#other", max(0, units - own), NOW_MS))
+    last = LastDecision("order-1", "default", spent, NOW_MS, 7)
+    made = reservation(units=units, parts=parts)
+    return replace(end(a, made, min(spent, units + a.available), NOW_MS).allotment, last=last) if units else a
 
 
 def _pool(number: int, expires_ms: int, own: bool) -> Pool:
@@ -161,4 +178,23 @@ def _send(allotments, key: keys.Key, model: Allotment, units: int) -> Allotment:
     return new
 
 
-_STEPS = {"consume": _consume, "refuse": _refuse, "change": _change, "trim": _trim, "send": _send}
+def _aside(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int]) -> Allotment:
+    """Set units aside as planned before others were spent: written if they still come from the same pool."""
+    units, spent = detail
+    if model.available < units + spent:
+        return model
+    parts, planned = set_aside(model, units)
+    change = change_of(model, planned, on_terms=True, slack=slack(model, units))
+    now = replace(model, available=model.available - spent, used=model.used + spent, seq=model.seq + 1)
+    assert allotments.change(key, model, now)
+    try:
+        allotments._dynamo.update(allotments.table, *key, change)
+    except ConditionFailedError:
+        assert spent > slack(model, units)
+        return now
+    assert spent <= slack(model, units)
+    assert set_aside(now, units)[0] == parts
+    return set_aside(now, units)[1]
+
+
+_STEPS = {"consume": _consume, "refuse": _refuse, "change": _change, "trim": _trim, "send": _send, "aside": _aside}

@@ -10,6 +10,8 @@ from cutlass.domain.allotments import Allotment, Verdict
 from cutlass.domain.grants import Category
 from cutlass.domain.ids import MAX_AHEAD_MS
 from cutlass.domain.periods import from_millis
+from cutlass.domain.reservations import State
+from tests.property import holding
 from tests.property.model import HOME, REGIONS, TOPOLOGY, Company
 from tests.unit.domain.samples import grant
 
@@ -178,6 +180,64 @@ class Histories(RuleBasedStateMachine):
             else:
                 self.company.commit(place, transaction)
 
+    # --- units set aside
+
+    @rule(
+        region=regions,
+        user=users,
+        units=units,
+        lasts_ms=st.sampled_from([1_000, 60_000, 20 * HOUR_MS]),
+        later=st.booleans(),
+    )
+    def reserve(self, region, user, units, lasts_ms, later):
+        """Set units aside, at once or beside whatever comes between."""
+        company = self.company
+        request_id = company.request_id()
+        holding.reserve(company, company.regions[region], user, request_id, units, lasts_ms, later=later)
+
+    @precondition(lambda self: self.reservations())
+    @rule(age=st.integers(0, 12), moved=units)
+    def reserve_again(self, age, moved):
+        """Send a request again that has made a reservation."""
+        region, made = self.reservation(age)
+        asked = (self.company, region, made.user_id, made.request_id, moved, 1_000)
+        assert holding.reserve(*asked) == "replayed", f"{made.request_id} reserved twice"
+
+    @precondition(lambda self: self.reservations())
+    @rule(age=st.integers(0, 12), cost=st.one_of(st.none(), st.integers(0, 50)), later=st.booleans())
+    def commit(self, age, cost, later):
+        """The work of a reservation is done: it cost as much as was set aside, or less, or more."""
+        region, made = self.reservation(age)
+        spent = made.units if cost is None else cost
+        state = State.COMMITTED if spent else State.RELEASED
+        holding.end(self.company, region, made.name, spent, state, later=later)
+
+    @precondition(lambda self: self.reservations())
+    @rule(age=st.integers(0, 12), later=st.booleans())
+    def give_back(self, age, later):
+        """The work of a reservation is called off."""
+        region, made = self.reservation(age)
+        holding.end(self.company, region, made.name, 0, State.RELEASED, later=later)
+
+    @rule(region=regions, later=st.booleans())
+    def expire(self, region, later):
+        """The sweeper ends what is overdue."""
+        place = self.company.regions[region]
+        for made in list(place.reservations.values()):
+            if made.deadline_ms < self.company.now_ms:
+                holding.end(self.company, place, made.name, 0, State.EXPIRED, later=later)
+
+    def reservations(self):
+        """All reservations, each with its region."""
+        return [
+            (region, made) for region in self.company.regions.values() for made in region.reservations.values()
+        ]
+
+    def reservation(self, age):
+        """The newest reservation, or one made before it."""
+        made = sorted(self.reservations(), key=lambda pair: (pair[1].created_ms, pair[1].request_id))
+        return made[-1 - age % len(made)]
+
     # --- the organisation
 
     @rule(
@@ -250,6 +310,21 @@ class Histories(RuleBasedStateMachine):
             assert problems == [], f"{region.name}: {problems}"
 
     @invariant()
+    def what_is_set_aside_is_known(self):
+        """Units set aside belong to reservations that are held, and each pool's units are where it gave them."""
+        for region in self.company.regions.values():
+            for key, allotment in region.allotments.items():
+                of_key = [
+                    r for r in region.reservations.values() if (r.user_id, r.period) == (key.user_id, key.period)
+                ]
+                problems = invariants.check_reservations(allotment, of_key)
+                assert problems == [], f"{key}: {problems}"
+            problems = invariants.check_attribution(
+                region.pools.values(), region.allotments.values(), region.reservations.values()
+            )
+            assert problems == [], f"{region.name}: {problems}"
+
+    @invariant()
     def grants_are_minted_once(self):
         """The regions' pools of a grant are no more than the grant."""
         for one in self.company.grants.values():
@@ -288,15 +363,19 @@ class Histories(RuleBasedStateMachine):
         """Usage over all regions stays within the user's limit and own grants, and within all grants."""
         company = self.company
         used: dict[tuple[str, str], int] = {}
+        held: dict[tuple[str, str], int] = {}
         for region in company.regions.values():
             for key, allotment in region.allotments.items():
                 who = key.user_id, key.period
                 used[who] = used.get(who, 0) + allotment.used
+                held[who] = held.get(who, 0) + allotment.reserved
         for (user, period), spent in used.items():
             own = sum(g.amount for g in company.grants.values() if g.user_id == user)
-            assert spent <= company.peak[user, period] + own, f"{user} has spent {spent} in {period}"
-        assert sum(used.values()) <= sum(g.amount for g in company.grants.values())
-        assert sum(used.values()) == sum(units for _, _, units in company.charged.values())
+            taken = spent + held[user, period]
+            assert taken <= company.peak[user, period] + own, f"{user} has spent or set aside {taken} in {period}"
+        assert sum(used.values()) + sum(held.values()) <= sum(g.amount for g in company.grants.values())
+        charged = sum(units for _, _, units in company.charged.values())
+        assert sum(used.values()) == charged + company.committed.total()
 
     @invariant()
     def what_is_metered_is_what_was_used(self):
@@ -308,4 +387,5 @@ class Histories(RuleBasedStateMachine):
                 tally = region.tallies[key]
                 assert sum(tally.units.values()) == allotment.used, f"usage of {key}"
                 assert sum(tally.refusals.values()) == allotment.refused, f"refusals of {key}"
+                assert tally.reserved == allotment.reserved, f"set aside: {key}"
                 assert tally.moved == allotment.drawn - allotment.returned - allotment.expired, f"in hand: {key}"

@@ -51,6 +51,7 @@ class Company:
         self.voided: set[str] = set()
         self.regions = {name: Region(name, self.organisation, dict(self.users)) for name in REGIONS}
         self.charged: dict[str, tuple[str, str, int]] = {}
+        self.committed: Counter[str] = Counter()
         self.peak: Counter[tuple[str, str]] = Counter()
         self.messages: list[Message] = []
         self.cut_off = False
@@ -208,6 +209,9 @@ class Company:
             return False
         changed = transaction.new if now is None else merged(transaction, now)
         drawn = [(region.pools[key], units) for key, units in transaction.moves.items() if units > 0]
+        reservation = transaction.reservation
+        if reservation and not region.free_for(reservation):
+            return False
         if changed is None or any(pool.available < units or pool.voided for pool, units in drawn):
             return False
         for pool_key, units in transaction.moves.items():
@@ -220,6 +224,9 @@ class Company:
                 **{counter: getattr(pool, counter) + abs(units)},
             )
         region.write(key, changed, self.now_ms)
+        if reservation:
+            region.reservations[reservation.name] = reservation
+            self.committed[reservation.reservation_id] += reservation.spent
         return True
 
     def settle(self, region: Region, key: AllotmentKey) -> None:

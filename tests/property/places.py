@@ -9,8 +9,9 @@ from cutlass.domain.ledger import segments_of
 from cutlass.domain.metering import AllotmentKey
 from cutlass.domain.organisations import Organisation, User
 from cutlass.domain.pools import Pool
+from cutlass.domain.reservations import Reservation, State
 
-_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held"}
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held", "last"}
 
 
 class RuleBrokenError(AssertionError):
@@ -19,12 +20,19 @@ class RuleBrokenError(AssertionError):
 
 @dataclass(frozen=True)
 class Transaction:
-    """A change of an allotment, with the pools it moves units from (positive) or back to (negative)."""
+    """A change of an allotment, with the pools it moves units from (positive) or back to (negative).
+
+    It makes or ends a `reservation`, or none. `on_terms`, it holds only while the terms are as it was planned on;
+    of what it takes units from, `slack` may be spent meanwhile.
+    """
 
     key: AllotmentKey
     old: Allotment | None
     new: Allotment
     moves: dict[str, int]
+    reservation: Reservation | None = None
+    on_terms: bool = False
+    slack: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,10 +61,16 @@ class Region:
     tallies: dict[AllotmentKey, metering.Tally] = field(default_factory=lambda: defaultdict(metering.Tally))
     underway: list[Transaction] = field(default_factory=list)
     voided: set[str] = field(default_factory=set)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
 
     def write(self, key: AllotmentKey, new: Allotment, now_ms: int) -> None:
         self.stream.append((key, self.allotments.get(key), new, now_ms))
         self.allotments[key] = new
+
+    def free_for(self, reservation: Reservation) -> bool:
+        """Whether a reservation may be written: a new one over none, an ended one over one that is held."""
+        met = self.reservations.get(reservation.name)
+        return met is None if reservation.state is State.HELD else met is not None and met.state is State.HELD
 
     def in_ledger(self, request_id: str) -> bool:
         return any((place, request_id) in self.ledger for place in (None, *segments_of(request_id)))
@@ -65,9 +79,9 @@ class Region:
 def merged(transaction: Transaction, now: Allotment) -> Allotment | None:
     """Apply a change beside decisions made since it was planned, as `cutlass.storage.allotments.change_of`."""
     old, new = transaction.old or now, transaction.new
-    if now.refills != old.refills:
+    if now.refills != old.refills or (transaction.on_terms and now.rev != old.rev):
         return None
-    if new.available < old.available and (now.used, now.available) != (old.used, old.available):
+    if new.available < old.available and not old.available - transaction.slack <= now.available <= old.available:
         return None
     if now.unbacked < old.unbacked - new.unbacked:
         return None

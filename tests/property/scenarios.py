@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from cutlass.domain.ids import MAX_AHEAD_MS
 from tests.property.machine import HOUR_MS, Histories
 from tests.property.model import HOME, REGIONS
+from tests.property.scenarios_of_reservations import OF_RESERVATIONS
 
 LONDON, SYDNEY, THIRD = REGIONS
 Story = Iterator[None]
@@ -26,6 +27,7 @@ def play(scenario: Callable[[Histories], Story]) -> None:
 def _invariants(history: Histories) -> list[Callable[[], None]]:
     return [
         history.nothing_is_made_or_lost,
+        history.what_is_set_aside_is_known,
         history.grants_are_minted_once,
         history.rights_are_sent_before_they_arrive,
         history.plans_are_granted_exactly,
@@ -345,4 +347,5 @@ SCENARIOS = [
     a_user_moves,
     two_upgrades_race,
     a_plan_is_lowered,
+    *OF_RESERVATIONS,
 ]

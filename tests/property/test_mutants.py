@@ -13,13 +13,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from cutlass.domain import allotments, grants, metering, organisations, pools, refills, transfers
+from cutlass.domain import allotments, grants, metering, organisations, pools, refills, reservations, transfers
 from cutlass.domain.allotments import Verdict
 from cutlass.domain.ids import FRESH_MS
 from cutlass.domain.organisations import User
 from cutlass.domain.pools import Pool
+from tests.property import holding
 from tests.property.machine import Histories
 from tests.property.model import TOPOLOGY, Company
+from tests.property.places import Region
 from tests.property.scenarios import SCENARIOS, play
 
 SEARCH = settings(
@@ -82,6 +84,27 @@ def _generous_settle(settled, allotment, *_):
     more = settled.expired - (settled.allotment.released - allotment.released)
     new = settled.allotment
     return replace(settled, allotment=replace(new, unbacked=new.unbacked + more, released=new.released + more))
+
+
+def _from_the_back(taken, allotment, units):
+    """The units set aside are taken for those that would be spent last."""
+    chunks = reversed(allotments.unspent(allotment))
+    parts = [reservations.Part(chunk.pool, min(left, units), chunk.expires_ms) for chunk, left in chunks]
+    return tuple(parts[: len(taken[0])]), taken[1]
+
+
+def _hoarding_end(ending, allotment, *_):
+    """The rights that backed what goes back end with it."""
+    new = ending.allotment
+    left = new.unbacked - (new.released - allotment.released)
+    return replace(ending, allotment=replace(new, unbacked=left, released=allotment.released))
+
+
+def _generous_end(ending, allotment, reservation, spent, _):
+    """What goes back of a user's own grants becomes rights of the user's limit."""
+    back, new = max(0, reservation.units - spent), ending.allotment
+    more = back - (new.released - allotment.released)
+    return replace(ending, allotment=replace(new, unbacked=new.unbacked + more, released=new.released + more))
 
 
 def _named_after_plans(missing, _, plan, *__):
@@ -177,6 +200,39 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "sent rights stay": changed(transfers, "send_rights", lambda sent, a, *_: replace(sent, unbacked=a.unbacked)),
     "release frees rights that came with units": changed(allotments, "release", _released_own),
+    "what is set aside can still be spent": changed(
+        reservations, "set_aside", lambda aside, a, _: (aside[0], replace(aside[1], available=a.available))
+    ),
+    "a reservation forgets where its units came from": changed(
+        reservations, "set_aside", lambda aside, *_: (aside[0][1:], aside[1])
+    ),
+    "a reservation is made of the last units": changed(reservations, "set_aside", _from_the_back),
+    "a reservation looks at no decisions beside it": changed(reservations, "slack", lambda *_: 1000),
+    "a reservation is written on older terms": changed(
+        holding, "_made", lambda transaction, *_: replace(transaction, on_terms=False)
+    ),
+    "a reservation holds expired units": asked(allotments, "afford", lambda a, units, rev, _: (a, units, rev, 0)),
+    "a commit forgets the rest": changed(reservations, "end", lambda ending, *_: replace(ending, returns={})),
+    "a commit gives back what was spent": asked(reservations, "behind", lambda parts, _: (parts, 0)),
+    "a commit gives back the first units": asked(
+        reservations, "behind", lambda parts, spent: (tuple(reversed(parts)), spent)
+    ),
+    "a commit leaves units set aside": changed(
+        reservations,
+        "end",
+        lambda ending, a, *_: replace(ending, allotment=replace(ending.allotment, reserved=a.reserved)),
+    ),
+    "a commit takes nothing above": changed(
+        reservations,
+        "end",
+        lambda ending, a, *_: replace(ending, allotment=replace(ending.allotment, available=a.available)),
+    ),
+    "a commit lets rights end with the rest": changed(reservations, "end", _hoarding_end),
+    "a commit frees rights of a user's own units": changed(reservations, "end", _generous_end),
+    "a reservation ends twice": (Region, "free_for", lambda _: lambda region, reservation: True),
+    "metering forgets what was set aside": changed(
+        metering, "event_of", lambda event, *_: event and replace(event, reserved=0)
+    ),
     "metering counts a batch again": asked(metering, "by_day", lambda events, counted: (events, {})),
     "metering forgets what expired": changed(
         metering, "event_of", lambda event, *_: event and replace(event, moved=max(0, event.moved))

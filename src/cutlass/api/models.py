@@ -17,6 +17,7 @@ from cutlass.domain.grants import DEFAULT_PRIORITY, MAX_PRIORITY
 from cutlass.domain.ids import ID_PATTERN
 from cutlass.domain.periods import PeriodRule
 from cutlass.domain.plans import MAX_UNITS
+from cutlass.domain.reservations import DEFAULT_SECONDS, LONGEST_SECONDS
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
@@ -124,6 +125,23 @@ class GrantBody(_Strict):
     effective_at: Time | None = None
     expires_at: Time | None = None
     user_id: Identifier | None = None
+
+
+class ReservationBody(_Strict):
+    """The units to set aside."""
+
+    org_id: Identifier
+    user_id: Identifier
+    feature: Identifier = "default"
+    units: Annotated[int | None, BeforeValidator(_given)] = Field(default=None, ge=1, le=MAX_UNITS)
+    ttl_seconds: int = Field(default=DEFAULT_SECONDS, ge=1, le=LONGEST_SECONDS)
+    request_id: Annotated[Identifier | None, BeforeValidator(_given)] = None
+
+
+class CommitBody(_Strict):
+    """What the work of a reservation cost."""
+
+    units: Annotated[Units | None, BeforeValidator(_given)] = None
 
 
 class NoQuery(_Strict):

@@ -20,6 +20,7 @@ TITLES = {
     "conflict": "The request contradicts what is stored",
     "forbidden": "Not allowed",
     "gateway-timeout": "No answer in time",
+    "insufficient-units": "There is not so much to be had",
     "idempotency-mismatch": "The request id was used with another body",
     _INTERNAL: "Something went wrong on our side",
     "invalid-request": "The request is not valid",
@@ -27,6 +28,7 @@ TITLES = {
     "not-found": "There is no such thing",
     "payload-too-large": "The body is too large",
     "quota-exceeded": "The quota is used up",
+    "reservation-expired": "The reservation's deadline has passed",
     "unauthenticated": "A valid access token is needed",
     "unavailable": "The service cannot answer right now",
     "unsupported-media-type": "The body must be JSON",
@@ -46,8 +48,8 @@ def problem_body(error: CutlassError) -> dict[str, Any]:
     -------
     dict
         `type`, `title`, `status`, `detail`; where they apply `field` (the part of the request that is wrong),
-        `hint` (what to do) and `retry_after` (seconds). An error on our side says nothing of its cause: that
-        is in the log, under the request's id.
+        `hint` (what to do), `retry_after` (seconds) and `available` (units that can be had). An error on our side
+        says nothing of its cause: that is in the log, under the request's id.
     """
     if error.code not in TITLES or error.status == 500:
         return internal_problem()
@@ -57,7 +59,7 @@ def problem_body(error: CutlassError) -> dict[str, Any]:
         "status": error.status,
         "detail": error.message,
     }
-    for name in ("field", "hint", "retry_after"):
+    for name in ("field", "hint", "retry_after", "available"):
         value = getattr(error, name, None)
         if value is not None:
             body[name] = value

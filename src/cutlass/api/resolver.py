@@ -35,7 +35,7 @@ class Call:
     event : dict
         The API Gateway proxy event.
     ids : dict of str to str
-        The ids in the path, by name: `org`, `user`, `grant`.
+        The ids in the path, by name: `org`, `user`, `grant`, `reservation`.
     """
 
     def __init__(self, event: dict[str, Any], ids: Mapping[str, str]) -> None:
@@ -52,9 +52,17 @@ class Call:
         """The user in the path."""
         return self.ids["user"]
 
-    def body(self, model: type[ModelT]) -> ModelT:
-        """Return the body as `model`; raises `InvalidRequestError` that names the field."""
-        return _validated(model, json_body(self.event))
+    @property
+    def auth(self) -> AuthContext:
+        """Who calls."""
+        return AuthContext.from_event(self.event)
+
+    def body(self, model: type[ModelT], *, optional: bool = False) -> ModelT:
+        """Return the body as `model`; raises `InvalidRequestError` that names the field.
+
+        Without any, an `optional` one is taken for an empty object.
+        """
+        return _validated(model, {} if optional and not self.event.get("body") else json_body(self.event))
 
     def query(self, model: type[ModelT]) -> ModelT:
         """Return the query string as `model`; raises `InvalidRequestError` that names the field."""

@@ -4,14 +4,17 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from cutlass.api.decisions import decision_body
 from cutlass.domain.ledger import LedgerEntry
 from cutlass.domain.organisations import Organisation, Terms, User
-from cutlass.domain.periods import PeriodRule
+from cutlass.domain.periods import PeriodRule, from_millis
 from cutlass.domain.plans import Catalogue, Plan
+from cutlass.domain.reservations import Reservation, State
 
 if TYPE_CHECKING:
     from cutlass.storage.balances import Balance
     from cutlass.storage.grants import GrantView
+    from cutlass.storage.reservations import Reserved
     from cutlass.storage.usage import UsageRow
 
 
@@ -89,6 +92,32 @@ def grant_body(view: "GrantView") -> dict[str, Any]:
         "voided_at": view.voided_at,
         "regions": dict(grant.split),
     }
+
+
+def reservation_body(reservation: Reservation) -> dict[str, Any]:
+    """Return the JSON object of a reservation."""
+    held = reservation.state is State.HELD
+    return {
+        "id": reservation.reservation_id,
+        "region": reservation.region,
+        "org_id": reservation.org_id,
+        "user_id": reservation.user_id,
+        "feature": reservation.feature,
+        "meter": reservation.meter,
+        "units": reservation.units,
+        "state": reservation.state,
+        "spent": None if held else reservation.spent,
+        "created_at": from_millis(reservation.created_ms),
+        "expires_at": from_millis(reservation.deadline_ms),
+        "ended_at": None if held else from_millis(reservation.ended_ms),
+    }
+
+
+def reserved_body(reserved: "Reserved") -> dict[str, Any]:
+    """Return the JSON object of the decision on a reservation or on its commit."""
+    about = reservation_body(reserved.reservation) if reserved.reservation else None
+    summary = {name: about[name] for name in ("id", "units", "state", "expires_at")} if about else None
+    return decision_body(reserved.decision) | {"reservation": summary}
 
 
 def catalogue_body(catalogue: Catalogue) -> dict[str, Any]:

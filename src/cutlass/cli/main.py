@@ -7,7 +7,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from cutlass import __version__
-from cutlass.cli import api_commands, platform_commands, reconcile, simulate
+from cutlass.cli import api_commands, platform_commands, reconcile, reservations, simulate
 from cutlass.cli.output import print_error, print_line
 from cutlass.domain.errors import CutlassError
 
@@ -39,6 +39,7 @@ for command in (
     reconcile.reconcile,
 ):
     app.command()(command)
+app.add_typer(reservations.app, name="reservation")
 app.add_typer(api_commands.organisations, name="org")
 app.add_typer(api_commands.users, name="user")
 

@@ -163,11 +163,16 @@ def judge(allotment: Allotment, spend: Spend) -> Verdict:
         return Verdict.REPEATED
     if not known:
         return Verdict.LATE
-    if allotment.rev != spend.rev:
+    return afford(allotment, spend.units, spend.rev, spend.now_ms)
+
+
+def afford(allotment: Allotment, units: int, rev: int, now_ms: int) -> Verdict:
+    """Judge whether units may be taken out of an allotment under the terms of a revision, whoever asks."""
+    if allotment.rev != rev:
         return Verdict.TERMS_CHANGED
-    if allotment.until_ms <= spend.now_ms:
+    if allotment.until_ms <= now_ms:
         return Verdict.EXPIRED
-    return Verdict.TAKEN if allotment.available >= spend.units else Verdict.SHORT
+    return Verdict.TAKEN if allotment.available >= units else Verdict.SHORT
 
 
 def consume(allotment: Allotment, spend: Spend) -> Allotment:

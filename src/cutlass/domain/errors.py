@@ -51,7 +51,7 @@ class ForbiddenError(CutlassError):
 
 
 class NotFoundError(CutlassError):
-    """The named organisation, user, grant or route does not exist."""
+    """The named organisation, user, grant, reservation or route does not exist."""
 
     code = "not-found"
     status = 404
@@ -62,6 +62,28 @@ class ConflictError(CutlassError):
 
     code = "conflict"
     status = 409
+
+
+class ReservationExpiredError(ConflictError):
+    """The reservation's deadline passed, and its units went back before it was committed."""
+
+    code = "reservation-expired"
+
+
+class InsufficientUnitsError(ConflictError):
+    """A reservation cannot be committed with so much; nothing was changed.
+
+    Parameters
+    ----------
+    available : int, optional
+        The largest cost it could be committed with now.
+    """
+
+    code = "insufficient-units"
+
+    def __init__(self, message: str, *, hint: str | None = None, available: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.available = available
 
 
 class PayloadTooLargeError(CutlassError):

@@ -4,11 +4,13 @@ Each `check_` function returns what is wrong in words, and nothing where all is 
 (`cutlass.domain.reconciliation`), the property tests require that there is none.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from cutlass.domain.allotments import Allotment
+from cutlass.domain.allotments import Allotment, unspent
 from cutlass.domain.grants import Grant
 from cutlass.domain.pools import Pool
+from cutlass.domain.reservations import Reservation, State
 
 
 def check_pool(pool: Pool) -> list[str]:
@@ -34,6 +36,39 @@ def check_allotment(allotment: Allotment) -> list[str]:
     if allotment.held and allotment.held[-1].upto != allotment.drawn:
         problems.append("allotment: the chunks held do not end at what was drawn")
     return problems + _negative("allotment", allotment)
+
+
+def check_reservations(allotment: Allotment, reservations: Iterable[Reservation]) -> list[str]:
+    """What an allotment has set aside is what its reservations still hold, each of them to the unit."""
+    reservations = list(reservations)
+    problems = [
+        f"reservation {one.reservation_id}: its parts are not its {one.units} units"
+        for one in reservations
+        if sum(part.units for part in one.parts) != one.units
+    ]
+    held = sum(one.units for one in reservations if one.state is State.HELD)
+    if allotment.reserved != held:
+        problems.append(f"allotment: {allotment.reserved} units set aside, its reservations hold {held}")
+    return problems
+
+
+def check_attribution(
+    pools: Iterable[Pool], allotments: Iterable[Allotment], reservations: Iterable[Reservation]
+) -> list[str]:
+    """No pool has more units in users' hands and set aside than it handed out and did not get back."""
+    out: Counter[str] = Counter()
+    for allotment in allotments:
+        for chunk, units in unspent(allotment):
+            out[chunk.pool] += units
+    for one in reservations:
+        for part in one.parts if one.state is State.HELD else ():
+            out[part.pool] += part.units
+    given = {pool.key: pool.allotted - pool.returned for pool in pools}
+    return [
+        f"pool {key}: {units} of its units are held, {given.get(key, 0)} were handed out and not given back"
+        for key, units in out.items()
+        if units > given.get(key, 0)
+    ]
 
 
 def check_region(pools: Iterable[Pool], allotments: Iterable[Allotment]) -> list[str]:

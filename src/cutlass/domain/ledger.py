@@ -7,6 +7,7 @@ from enum import StrEnum
 from cutlass.domain.allotments import LastDecision
 from cutlass.domain.ids import FRESH_MS, decision_id, request_time
 from cutlass.domain.periods import from_millis
+from cutlass.domain.reservations import Reservation, State
 
 SEGMENT_MS = 2_000
 """The span of one segment: the decisions of one allotment in so much time share an item.
@@ -23,6 +24,8 @@ class EntryKind(StrEnum):
     REFUSAL = "refusal"
     GRANT = "grant"
     VOID = "void"
+    RESERVE = "reserve"
+    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,14 @@ class LedgerEntry:
     Attributes
     ----------
     entry_id : str
-        The decision id, or the grant id.
+        The decision id, the grant id or the reservation id.
     units : int
-        Units spent by a decision, refused by a refusal, added by a grant, ended by a void.
+        Units spent by a decision, refused by a refusal, added by a grant, ended by a void, set
+        aside by a reservation, given back at its end.
     before, after : int
         For a decision the user's usage in the period over all regions, as far as the region knew; for a
-        grant the units granted; for a void the grant's units not yet handed out in its home region.
+        grant the units granted; for a void the grant's units not yet handed out in its home region;
+        for a reservation the units it holds.
     fingerprint : int
         The 24 bits of the request's body that tell a replay from another request with the same id.
     """
@@ -96,6 +101,33 @@ class LedgerEntry:
             limit=limit,
             fingerprint=last.fingerprint,
         )
+
+
+def reservation_entry(reservation: Reservation) -> LedgerEntry | None:
+    """Make the entry of what a reservation did last: it set units aside, or gave back what was not spent of them.
+
+    The reason of what is given back is how it came to be: `released`, `expired`, or `committed` with less. What is
+    spent is a decision's entry. None where nothing was given back.
+    """
+    held = reservation.state is State.HELD
+    units = reservation.units if held else reservation.back
+    if not units:
+        return None
+    return LedgerEntry(
+        kind=EntryKind.RESERVE if held else EntryKind.RELEASE,
+        entry_id=reservation.reservation_id,
+        at=from_millis(reservation.created_ms if held else reservation.ended_ms),
+        region=reservation.region,
+        org_id=reservation.org_id,
+        meter=reservation.meter,
+        units=units,
+        before=0 if held else units,
+        after=units if held else 0,
+        user_id=reservation.user_id,
+        feature=reservation.feature,
+        request_id=reservation.request_id,
+        reason=None if held else str(reservation.state),
+    )
 
 
 def segment_start(at_ms: int) -> int:

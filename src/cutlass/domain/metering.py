@@ -38,6 +38,8 @@ class Event:
         The decision, if it was one.
     moved : int
         Units that came into the user's hands; negative for units that went back or expired.
+    reserved : int
+        Units set aside; negative for a reservation's end.
     """
 
     key: AllotmentKey
@@ -45,6 +47,7 @@ class Event:
     at: datetime
     entry: LedgerEntry | None
     moved: int
+    reserved: int = 0
 
 
 def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datetime) -> Event | None:
@@ -55,9 +58,10 @@ def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datet
     if new.seq == (old.seq if old else 0):
         return None
     moved = _in_hand(new) - (_in_hand(old) if old else 0)
+    reserved = new.reserved - (old.reserved if old else 0)
     decided = old is not None and (new.used, new.refused) != (old.used, old.refused)
     if not decided or new.last is None:
-        return Event(key, new.seq, at, None, moved)
+        return Event(key, new.seq, at, None, moved, reserved)
     entry = LedgerEntry.of_last(
         new.last,
         region=key.region,
@@ -69,7 +73,7 @@ def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datet
         limit=new.limit,
         refusal=refusal_id(key.org_id, key.user_id, key.meter, new.seq, key.period, key.region),
     )
-    return Event(key, new.seq, entry.at, entry, moved)
+    return Event(key, new.seq, entry.at, entry, moved, reserved)
 
 
 def _in_hand(allotment: Allotment) -> int:
@@ -92,11 +96,12 @@ def spans_with(spans: Spans, number: int) -> Spans:
 
 @dataclass(slots=True)
 class Tally:
-    """Units and refusals by hour of the day (UTC) and feature, units moved, and all events counted so far."""
+    """Units and refusals by hour of day (UTC) and feature, units moved and set aside, and all events counted."""
 
     units: Counter[tuple[int, str]] = field(default_factory=Counter)
     refusals: Counter[tuple[int, str]] = field(default_factory=Counter)
     moved: int = 0
+    reserved: int = 0
     counted: Spans = ()
 
     def add(self, event: Event) -> None:
@@ -106,6 +111,7 @@ class Tally:
             return
         self.counted = counted
         self.moved += event.moved
+        self.reserved += event.reserved
         entry = event.entry
         if entry is None:
             return
@@ -120,6 +126,7 @@ class Tally:
         self.units.update(other.units)
         self.refusals.update(other.refusals)
         self.moved += other.moved
+        self.reserved += other.reserved
 
 
 DayKey = tuple[AllotmentKey, str]

@@ -1,8 +1,10 @@
 """The writes to one allotment: the rules of `cutlass.domain.allotments` as conditional updates."""
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from cutlass.domain.allotments import Allotment, Spend, Trim, Verdict, consume, judge, refuse
 from cutlass.storage import keys
@@ -10,7 +12,7 @@ from cutlass.storage.codec import Item, Wire
 from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
 from cutlass.storage.items import ATTRIBUTE, allotment_from_item, chunks_to_wire, last_to_wire
 
-_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held"}
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held", "last"}
 """Fields a change replaces. All others are counters, changed by a difference, since decisions go on."""
 
 _EARLIER = 3
@@ -171,11 +173,15 @@ def _why(met: Allotment, spend: Spend) -> Verdict:
     return verdict
 
 
-def change_of(old: Allotment, new: Allotment) -> Wire:
+_WIRE: Mapping[str, Callable[[Any], Any]] = {"held": chunks_to_wire, "last": last_to_wire}
+
+
+def change_of(old: Allotment, new: Allotment, *, on_terms: bool = False, slack: int = 0) -> Wire:
     """Make the update that turns what `old` holds into what `new` does, while decisions go on.
 
     Counters move by the difference. The update holds only if nothing else changed what is held meanwhile; if
-    units leave, also only if none were spent meanwhile, because which units are left depends on it.
+    units leave, also only if no more than `slack` left meanwhile, because which units are left depends on it.
+    `on_terms` makes it hold only while the allotment knows no newer terms, as a decision does.
     """
     sets, removes, values = [], [], {}
     for name, attribute in ATTRIBUTE.items():
@@ -189,14 +195,18 @@ def change_of(old: Allotment, new: Allotment) -> Wire:
             removes.append(f"#{attribute}")
         else:
             sets.append(f"#{attribute} = :{attribute}")
-            values[attribute] = chunks_to_wire(after) if name == "held" else after
+            values[attribute] = _WIRE[name](after) if name in _WIRE else after
     condition = "refills = :seen_refills"
     values |= {"seen_refills": old.refills}
+    if on_terms:
+        condition += " AND rev = :seen_rev"
+        values |= {"seen_rev": old.rev}
     if any(":zero" in part for part in sets):
         values["zero"] = 0
     if new.available < old.available:
-        condition += " AND #used = :seen_used AND available = :seen_available"
-        values |= {"seen_used": old.used, "seen_available": old.available}
+        # Only a refill adds to what is available, and is guarded above: so this is also how many left.
+        condition += " AND available BETWEEN :least_available AND :seen_available"
+        values |= {"least_available": old.available - slack, "seen_available": old.available}
     if new.unbacked < old.unbacked:
         condition += " AND unbacked >= :need_unbacked"
         values["need_unbacked"] = old.unbacked - new.unbacked

@@ -130,11 +130,11 @@ class Balances:
         parts = {}
         for region in self._directory.topology.regions:
             pools = [p for p in self._pools.of(organisation.org_id, meter, region=region) if p.live(now_ms)]
-            used, in_hand = self._usage.period_totals(organisation.org_id, meter, period, region)
+            totals = self._usage.period_totals(organisation.org_id, meter, period, region)
             parts[region] = RegionBalance(
-                used=used,
-                reserved=0,
-                remaining=sum(p.available for p in pools) + max(0, in_hand),
+                used=totals.used,
+                reserved=max(0, totals.reserved),
+                remaining=sum(p.available for p in pools) + max(0, totals.in_hand),
                 credits=sum(p.available for p in pools if p.category.prepaid),
                 age_seconds=ages[region],
             )

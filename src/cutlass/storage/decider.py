@@ -22,7 +22,7 @@ from cutlass.storage.ledger import Ledger
 from cutlass.storage.subjects import Subjects
 from cutlass.storage.supply import Supply
 
-_ATTEMPTS = 64
+ATTEMPTS = 64
 """Looks at an allotment before a decision gives up: each means that another request changed it meanwhile."""
 
 _LEDGER_WAITS = 12
@@ -33,8 +33,8 @@ _PROFILES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """One request on its way to an answer."""
+class Case:
+    """One request on its way to an answer, under the terms its region knows."""
 
     request: DecisionRequest
     organisation: Organisation
@@ -47,11 +47,22 @@ class _Case:
 
     @property
     def now_ms(self) -> int:
+        """When it was asked, in milliseconds since 1970."""
         return to_millis(self.now)
 
+    def key(self, allotments: Allotments) -> keys.Key:
+        """The key of the allotment that answers."""
+        return allotments.key(self.request.org_id, self.request.user_id, self.meter, self.period.key)
+
     def spend(self, fence: int | None) -> Spend:
+        """The write that would decide it; see `Spend` for the fence."""
         feature, rev = self.request.feature, self.organisation.rev
         return Spend(self.identity, feature, self.units, rev, self.now_ms, fence)
+
+
+def pause_seconds(attempt: int) -> float:
+    """How long to wait before the next look at an allotment that others are at too: let them finish."""
+    return 0.0 if attempt < 2 else random.uniform(0, 0.002 * min(attempt, 16))  # noqa: S311 - not a secret
 
 
 class Decider:
@@ -94,14 +105,18 @@ class Decider:
         UnavailableError
             The store did not answer in time; the same request may be sent again.
         """
-        case = self._case(request)
+        case = self.case(request)
         if isinstance(case, Decision):
             return case
         if case.units == 0:
             return self._look(case)
         return self._take(case)
 
-    def _case(self, request: DecisionRequest) -> "_Case | Decision":
+    def case(self, request: DecisionRequest) -> Case | Decision:
+        """Put a request into its surroundings, or refuse it where no allotment could answer it.
+
+        Raises `InvalidRequestError` for units out of bounds, or an id more than a day ahead of its time.
+        """
         now = self._clock()
         request_id = request.request_id or new_request_id(to_millis(now))
         organisation = self._profile(request.org_id)
@@ -129,7 +144,7 @@ class Decider:
         if not 0 <= units <= MAX_UNITS:
             raise InvalidRequestError(f"units must be from 0 to {MAX_UNITS}", field="units")
         body = (request.org_id, request.user_id, request.feature, str(units))
-        return _Case(
+        return Case(
             request=request,
             organisation=organisation,
             plan=organisation.plan_at(self._catalogue, now),
@@ -140,10 +155,10 @@ class Decider:
             now=now,
         )
 
-    def _take(self, case: _Case) -> Decision:
+    def _take(self, case: Case) -> Decision:
         fence = None
-        for attempt in range(_ATTEMPTS):
-            consumed = self._allotments.consume(self._key(case), case.spend(fence))
+        for attempt in range(ATTEMPTS):
+            consumed = self._allotments.consume(case.key(self._allotments), case.spend(fence))
             met = consumed.allotment
             if met and consumed.verdict is Verdict.TAKEN:
                 return self._answer(case, Reason.OK, met)
@@ -154,40 +169,34 @@ class Decider:
                     return self._replay(case, entry)
                 fence = met.trims
                 continue
-            supplied = self._supplied(case, consumed)
-            if isinstance(supplied, Decision):
-                return supplied
+            supplied, reason = self.supplied(case, consumed)
+            if reason:
+                return self.refused(supplied, reason, met)
             if supplied.period != case.period:
                 fence = None  # it was seen on another allotment
             case = supplied
-            if attempt >= 2:  # others are at the same allotment: let them finish
-                self._sleep(random.uniform(0, 0.002 * min(attempt, 16)))  # noqa: S311 - not a secret
+            self._sleep(pause_seconds(attempt))
         raise UnavailableError("too many requests of this user at once", hint="retry with the same request id")
 
-    def _supplied(self, case: _Case, consumed: Consumed) -> "_Case | Decision":
-        """Bring the allotment to where it can answer; returns the case as it is now, or the refusal."""
+    def supplied(self, case: Case, consumed: Consumed) -> tuple[Case, Reason | None]:
+        """Bring the allotment to where it can answer; returns the case as it is now, and why it cannot, if so."""
         request, met = case.request, consumed.allotment
         if met and consumed.verdict is Verdict.SHORT:
             asked = (request.org_id, request.user_id, case.meter, case.period.key, case.units)
             if reason := self._supply.still_short(*asked, met):
-                return self._refused(case, reason, met)
+                return case, reason
         known = met.rev if met else 0
         subject = self._subjects.find(request.org_id, request.user_id, request.feature, at_least=known)
         if isinstance(subject, Reason):
             self._profiles.pop(request.org_id, None)
-            return self._refused(case, subject, met)
+            return case, subject
         self._remember(subject.organisation)
         now = replace(case, organisation=subject.organisation, plan=subject.plan, period=subject.period)
         if now.period != case.period:
-            return now
-        reason = self._supply.supply(subject, case.units, met)
-        return self._refused(now, reason, met) if reason else now
+            return now, None
+        return now, self._supply.supply(subject, case.units, met)
 
-    def _key(self, case: _Case) -> keys.Key:
-        request = case.request
-        return self._allotments.key(request.org_id, request.user_id, case.meter, case.period.key)
-
-    def _look(self, case: _Case) -> Decision:
+    def _look(self, case: Case) -> Decision:
         """Answer whether one use of the feature would be allowed now."""
         request = case.request
         subject = self._subjects.find(request.org_id, request.user_id, request.feature)
@@ -213,7 +222,7 @@ class Decider:
             self._profiles.clear()
         self._profiles[organisation.org_id] = organisation
 
-    def _recorded(self, case: _Case) -> LedgerEntry | None:
+    def _recorded(self, case: Case) -> LedgerEntry | None:
         """Find the first answer to a request the ring need not know: in the ledger, or in periods before."""
         request, identity = case.request, case.identity
         entry = self._ledger.find(request.org_id, request.user_id, case.meter, identity.request_id)
@@ -225,7 +234,7 @@ class Decider:
                     return self._await_entry(case, earlier)
         return entry
 
-    def _await_entry(self, case: _Case, met: Allotment) -> LedgerEntry:
+    def _await_entry(self, case: Case, met: Allotment) -> LedgerEntry:
         """Get the answer to a request an allotment has charged: its newest one, or the ledger's in a moment."""
         request, identity, last = case.request, case.identity, met.last
         if last and last.request_id == identity.request_id and last.reason is None:
@@ -250,7 +259,7 @@ class Decider:
             hint="retry with the same request id in a second",
         )
 
-    def _replay(self, case: _Case, entry: LedgerEntry) -> Decision:
+    def _replay(self, case: Case, entry: LedgerEntry) -> Decision:
         """Give the first answer again; raises `IdempotencyMismatchError` if the request is another one."""
         if entry.fingerprint != case.identity.fingerprint:
             raise IdempotencyMismatchError(
@@ -277,10 +286,10 @@ class Decider:
             period=case.plan.period,
         )
 
-    def _refused(self, case: _Case, reason: Reason, met: Allotment | None) -> Decision:
+    def refused(self, case: Case, reason: Reason, met: Allotment | None) -> Decision:
         """Answer a refusal and record it, as far as there is an allotment to record it on."""
         if met is not None:
-            met = self._allotments.refuse(self._key(case), case.spend(None), str(reason)) or met
+            met = self._allotments.refuse(case.key(self._allotments), case.spend(None), str(reason)) or met
         return self._answer(case, reason, met)
 
     def _without_allotment(
@@ -305,10 +314,11 @@ class Decider:
             period=plan.period if plan else None,
         )
 
-    def _answer(self, case: _Case, reason: Reason, allotment: Allotment | None) -> Decision:
+    def _answer(self, case: Case, reason: Reason, allotment: Allotment | None) -> Decision:
         request = case.request
         limit = allotment.limit if allotment else None
         used = allotment.total if allotment else 0
+        aside = allotment.reserved if allotment else 0
         retry_after = None
         if reason is Reason.REGION_SHORT:
             retry_after = REGION_SHORT_RETRY_SECONDS
@@ -327,7 +337,7 @@ class Decider:
             plan=case.plan.name,
             limit=limit,
             used=used,
-            remaining=None if limit is None else max(0, limit - used),
+            remaining=None if limit is None else max(0, limit - used - aside),
             resets_at=case.period.end,
             retry_after=retry_after,
             period=case.plan.period,

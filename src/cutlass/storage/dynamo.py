@@ -372,6 +372,11 @@ def put_of(table: str, item: Item) -> Wire:
     return {"Put": {"TableName": table} | absent(item)}
 
 
+def delete_of(table: str, pk: str, sk: str) -> Wire:
+    """Make the delete of a transaction."""
+    return {"Delete": {"TableName": table, "Key": _key(pk, sk)}}
+
+
 def _key(pk: str, sk: str) -> Wire:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 

@@ -6,6 +6,7 @@ from typing import Any
 from cutlass.domain.allotments import Allotment, Chunk, LastDecision
 from cutlass.domain.grants import Category
 from cutlass.domain.pools import NEVER_MS, Pool
+from cutlass.domain.reservations import Part, Reservation, State
 from cutlass.storage.codec import Item
 
 _RETENTION_SECONDS = 400 * 86_400
@@ -116,6 +117,44 @@ def last_to_wire(last: LastDecision) -> list[str | int]:
     """The newest decision as the list an allotment's item keeps; the reason only of a refusal."""
     wire: list[str | int] = [last.request_id, last.feature, last.units, last.at_ms, last.fingerprint]
     return wire if last.reason is None else [*wire, last.reason]
+
+
+RESERVATION = {
+    "org_id": "org",
+    "user_id": "user",
+    "feature": "feature",
+    "meter": "meter",
+    "period": "period",
+    "resets_ms": "resets",
+    "request_id": "request",
+    "units": "units",
+    "created_ms": "created",
+    "deadline_ms": "deadline",
+    "plan": "plan",
+    "limit": "limit",
+    "total": "total",
+    "left": "left",
+    "state": "state",
+    "spent": "spent",
+    "ended_ms": "ended",
+}
+"""The attribute that holds each field of a reservation, besides its key and its parts."""
+
+
+def reservation_to_item(reservation: Reservation, pk: str, sk: str) -> Item:
+    """A reservation as a whole item, deleted long after its deadline: until then its request is known."""
+    item: Item = {"pk": pk, "sk": sk, "ttl": reservation.deadline_ms // 1000 + _RETENTION_SECONDS}
+    item |= {attribute: getattr(reservation, name) for name, attribute in RESERVATION.items()}
+    item["parts"] = [[part.pool, part.units, part.expires_ms] for part in reservation.parts]
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def reservation_from_item(item: Item) -> Reservation:
+    """Read a reservation off its item."""
+    values = {name: item.get(attribute) for name, attribute in RESERVATION.items()}
+    values |= {"state": State(item["state"]), "parts": tuple(Part(*part) for part in item["parts"])}
+    region, _, name = item["pk"].split("#")
+    return Reservation(region=region, name=name, **values)  # type: ignore[arg-type]
 
 
 _POOL_FIELDS = [f.name for f in fields(Pool) if f.name not in {"sent", "accepted"}]

@@ -13,6 +13,9 @@ LIMITS, ORGANISATIONS, LEDGER, USAGE = "usage-credits", "organisations", "ledger
 LEDGER_SHARDS = 4
 """Partitions of one organisation's ledger per day and region, so that a busy one is not one partition's."""
 
+DEADLINE_SHARDS = 8
+"""Partitions of a region's deadlines: each takes some hundred reservations a second."""
+
 Key = tuple[str, str]
 """A partition key and a sort key."""
 
@@ -57,6 +60,21 @@ def roster(region: str, org_id: str, meter: str, period: str) -> str:
     return f"{region}#{org_id}#{meter}#{period}#roster"
 
 
+def reservation(region: str, name: str) -> Key:
+    """One reservation."""
+    return f"{region}#reservation#{name}", "reservation"
+
+
+def deadlines(region: str, shard: int) -> str:
+    """One shard of the deadlines of the reservations a region holds, in order of time."""
+    return f"{region}#deadlines#{shard}"
+
+
+def deadline(region: str, name: str, at_ms: int) -> Key:
+    """Where a held reservation is found when its deadline has passed."""
+    return deadlines(region, int(name[:2], 16) % DEADLINE_SHARDS), f"{at_ms:013d}#{name}"
+
+
 def ledger(region: str, org_id: str, day: str, shard: int) -> str:
     """One shard of a day of an organisation's ledger in one region."""
     return f"{region}#{org_id}#{day}#{shard}"
@@ -93,6 +111,12 @@ def org_rollup(region: str, org_id: str, meter: str, day: str, period: str) -> K
 def heartbeat(region: str) -> Key:
     """How far a region's figures have come."""
     return f"{region}#heartbeat", "heartbeat"
+
+
+def parse_reservation(pk: str, sk: str) -> str | None:
+    """Read the region off a reservation's key; None for any other item."""
+    parts = pk.split("#")
+    return parts[0] if len(parts) == 3 and sk == "reservation" else None
 
 
 def parse_allotment(pk: str, sk: str) -> tuple[str, str, str, str, str] | None:

@@ -49,7 +49,7 @@ class Ledger:
         segments: dict[keys.Key, dict[str, LedgerEntry]] = defaultdict(dict)
         writes = 0
         for entry in entries:
-            if entry.user_id is None or entry.kind in {EntryKind.GRANT, EntryKind.VOID}:
+            if entry.user_id is None or entry.kind not in {EntryKind.DECISION, EntryKind.REFUSAL}:
                 self._record_single(entry)
                 writes += 1
                 continue
@@ -104,6 +104,8 @@ class Ledger:
                     "after": entry.after,
                     "user": entry.user_id,
                     "reason": entry.reason,
+                    "feature": entry.feature,
+                    "request": entry.request_id,
                 },
             },
         )
@@ -255,6 +257,8 @@ def _entries(item: Item) -> Iterator[LedgerEntry]:
             after=record["after"],
             user_id=record.get("user"),
             reason=record.get("reason"),
+            feature=record.get("feature"),
+            request_id=record.get("request"),
         )
     for name, wire in item.items():
         if name[0] in (_CHARGE, _REFUSAL):

@@ -1,16 +1,17 @@
-"""The stream's consumer: decisions into the ledger and the usage, then recorded marks out of the rings."""
+"""The stream's consumer: decisions and reservations into the ledger, usage, then recorded marks out of rings."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from cutlass.domain.allotments import Allotment, trim
+from cutlass.domain.ledger import LedgerEntry, reservation_entry
 from cutlass.domain.metering import AllotmentKey, Event, event_of
 from cutlass.domain.periods import from_millis, to_millis
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments
 from cutlass.storage.codec import decode_item
-from cutlass.storage.items import allotment_from_item
+from cutlass.storage.items import allotment_from_item, reservation_from_item
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.usage import Usage
 
@@ -47,7 +48,10 @@ class Meter:
         """
         events: list[Event] = []
         newest: dict[keys.Key, Allotment] = {}
+        aside: list[LedgerEntry] = []
         for record in records:
+            if entry := _reservation(record, self._allotments.region):
+                aside.append(entry)
             change = _change(record, self._allotments.region)
             if change is None:
                 continue
@@ -56,7 +60,7 @@ class Meter:
                 events.append(event)
                 newest[key] = new
         entries = [event.entry for event in events if event.entry]
-        segments = self._ledger.record(entries)
+        segments = self._ledger.record(entries + aside)
         rollups = self._usage.record(events)
         refusals = sum(entry.reason is not None for entry in entries)
         return Metered(len(entries) - refusals, refusals, segments, rollups, self._trim(newest))
@@ -68,6 +72,16 @@ class Meter:
             if chosen and self._allotments.trim(key, chosen, allotment.trims):
                 trims += 1
         return trims
+
+
+def _reservation(record: dict[str, object], region: str) -> LedgerEntry | None:
+    """Read what a reservation did off a stream record; None for other items, other regions' and deletions."""
+    image = record["dynamodb"]
+    if not isinstance(image, dict) or "NewImage" not in image:
+        return None
+    if keys.parse_reservation(image["Keys"]["pk"]["S"], image["Keys"]["sk"]["S"]) != region:
+        return None
+    return reservation_entry(reservation_from_item(decode_item(image["NewImage"])))
 
 
 def _change(

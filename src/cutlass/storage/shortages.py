@@ -46,7 +46,7 @@ class Shortages:
             there = self._units_anywhere(subject, grants)
         else:
             own = self._units_anywhere(subject, {g: grant for g, grant in grants.items() if grant.user_id})
-            if subject.limit is not None and base.total + units > subject.limit + base.extra + own:
+            if subject.limit is not None and base.total + base.reserved + units > subject.limit + base.extra + own:
                 return Reason.USER_LIMIT_REACHED
             there = base.unbacked + own
             for region, other in self._subjects.others(subject).items():

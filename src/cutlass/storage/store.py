@@ -25,6 +25,7 @@ from cutlass.storage.organisations import Organisations
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
 from cutlass.storage.reconciliation import Reconciliation
+from cutlass.storage.reservations import Reservations
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.subjects import Subjects
@@ -108,6 +109,7 @@ class Store:
         self.decider = Decider(
             self.directory, subjects, self.allotments, self.supply, self.ledger, catalogue, clock
         )
+        self.reservations = Reservations(peers, self.decider, subjects, self.supply, catalogue, limits, clock)
         self.organisations = Organisations(
             self.directory, self.minting, self.keeper, catalogue, organisations, clock
         )

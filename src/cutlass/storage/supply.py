@@ -121,16 +121,29 @@ class Supply:
 
     def look(self, subject: Subject, units: int) -> tuple[Allotment, Reason | None]:
         """See whether `units` would be allowed, without taking or writing anything of an allotment."""
+        base, headroom = self._as_it_would_be(subject)
+        if base.available >= units:
+            return base, None
+        draws = self._plan(subject, base, units, headroom)
+        return base, self._shortages.reason(subject, base, units, draws) if isinstance(draws, Shortage) else None
+
+    def room(self, subject: Subject) -> int:
+        """How many units an allotment could spend now, with all that the pools of this region would give it."""
+        base, headroom = self._as_it_would_be(subject)
+        own = of_all = 0
+        for pool in self._subjects.pools(subject):
+            own += pool.available if pool.user_id else 0
+            of_all += 0 if pool.user_id else pool.available
+        return base.available + own + min(of_all, base.unbacked, headroom)
+
+    def _as_it_would_be(self, subject: Subject) -> tuple[Allotment, int]:
+        """The allotment under the terms of now, without what has expired; and what the user's limit leaves."""
         met = self._allotments.read(self._key(subject))
         now_ms = to_millis(self._clock())
         base = self._under_terms(subject, met) if met else self._subjects.newborn(subject)
         if base.until_ms <= now_ms:
             base = settle(base, now_ms).allotment
-        base, headroom = self._with_others(subject, base)
-        if base.available >= units:
-            return base, None
-        draws = self._plan(subject, base, units, headroom)
-        return base, self._shortages.reason(subject, base, units, draws) if isinstance(draws, Shortage) else None
+        return self._with_others(subject, base)
 
     def _plan(self, subject: Subject, base: Allotment, units: int, headroom: int) -> tuple[Draw, ...] | Shortage:
         """Plan a refill from the pools there are; when they do not do, mint what is missing and plan again.
@@ -206,7 +219,8 @@ class Supply:
         if subject.limit is None:
             return base, MAX_UNITS
         own = base.extra + sum(other.extra for other in others)
-        return base, max(0, subject.limit + own - base.total - base.available)
+        aside = base.reserved + sum(other.reserved for other in others)
+        return base, max(0, subject.limit + own - base.total - aside - base.available)
 
     def _relieve(self, subject: Subject, base: Allotment, units: int, shortage: Shortage) -> Reason | None:
         """Get what is short from elsewhere: None when some came, else why there is none, kept for a moment."""

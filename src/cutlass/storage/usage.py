@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.metering import AllotmentKey, DayKey, Event, Spans, Tally, by_day, day_of
@@ -28,6 +28,9 @@ GroupBy = Literal["user", "feature", "region", "day", "hour"]
 _IN_HAND = "moved"
 """The attribute of an organisation's day that counts units drawn by users, less those given back."""
 
+_SET_ASIDE = "reserved"
+"""The attribute of an organisation's day that counts units set aside, less those of reservations that ended."""
+
 _USERS_PER_TRANSACTION = 25
 """Of 100 writes: two days of each user, and of each user's organisation, where a batch holds a midnight."""
 
@@ -42,6 +45,14 @@ class UsageRow:
     group: str
     units: int
     refusals: int
+
+
+class PeriodTotals(NamedTuple):
+    """Units of one period: spent, in users' hands to be spent, and set aside; all as of the same event."""
+
+    used: int
+    in_hand: int
+    reserved: int
 
 
 class Usage:
@@ -113,8 +124,9 @@ class Usage:
         """Make the write that adds a tally to the organisation's day or, given what it has counted, a user's."""
         counters = {f"{hour:02d}+{feature}": n for (hour, feature), n in tally.units.items()}
         counters |= {f"{hour:02d}-{feature}": n for (hour, feature), n in tally.refusals.items()}
-        if seen is None and tally.moved:
-            counters[_IN_HAND] = tally.moved
+        if seen is None:
+            moves = {_IN_HAND: tally.moved, _SET_ASIDE: tally.reserved}
+            counters |= {name: units for name, units in moves.items() if units}
         names = {f"#n{i}": name for i, name in enumerate(counters)} | {"#at": "at"}
         values: dict[str, Any] = {f"n{i}": n for i, n in enumerate(counters.values())}
         values["at"] = to_millis(self._clock())
@@ -130,18 +142,16 @@ class Usage:
         wire["ExpressionAttributeNames"] = names
         return update_of(self._table, *key, wire)
 
-    def period_totals(self, org_id: str, meter: str, period: Period, region: str) -> tuple[int, int]:
-        """Units an organisation has spent of a meter in one period and region, and units its users hold.
-
-        Both are as of the same event, the last one counted.
-        """
+    def period_totals(self, org_id: str, meter: str, period: Period, region: str) -> PeriodTotals:
+        """Sum up an organisation's units of a meter in one period and region."""
         low, high = f"{meter}#{period.start:%Y%m%d}", f"{meter}#{period.end:%Y%m%d}~"
-        used = moved = 0
+        used = moved = reserved = 0
         for item in self._dynamo.query(self._table, f"{region}#{org_id}", between=(low, high)):
             if item["sk"].endswith(f"#{period.key}"):
                 used += sum(units for _, _, units, _ in _counters(item))
                 moved += item.get(_IN_HAND, 0)
-        return used, moved - used
+                reserved += item.get(_SET_ASIDE, 0)
+        return PeriodTotals(used, moved - used - reserved, reserved)
 
     def page(
         self,

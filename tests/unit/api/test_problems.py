@@ -24,7 +24,7 @@ def test_every_error_is_a_problem(kind: type[CutlassError]):
     body = problem_body(error)
     assert body["type"].startswith("https://")
     assert body["status"] == kind.status
-    assert set(body) <= {"type", "title", "status", "detail", "field", "hint", "retry_after"}
+    assert set(body) <= {"type", "title", "status", "detail", "field", "hint", "retry_after", "available"}
 
 
 @pytest.mark.parametrize("code", [kind.code for kind in vars(errors).values() if hasattr(kind, "code")])

@@ -11,6 +11,7 @@ from cutlass.domain.organisations import Organisation, Status, found
 from cutlass.domain.periods import PeriodRule, to_millis
 from cutlass.domain.plans import Allowance, AtEnd, Catalogue, Feature, PeriodKind, Plan, Region, Throttle, Topology
 from cutlass.domain.pools import NEVER_MS, Pool
+from cutlass.domain.reservations import Part, Reservation
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOW_MS = to_millis(NOW)
@@ -94,6 +95,29 @@ def allotment(*chunks: tuple[str, int, int], limit: int = 100, **changes: Any) -
 def holding(units: int, **changes: Any) -> Allotment:
     """An allotment that holds so many units of one pool that never expires."""
     return allotment(("p", units, NEVER_MS), **changes)
+
+
+def reservation(units: int = 10, **changes: Any) -> Reservation:
+    """A reservation of units of one pool that never expires, unless `parts` says otherwise."""
+    values: dict[str, Any] = {
+        "region": "london",
+        "name": "0c9d",
+        "org_id": "org",
+        "user_id": "ann",
+        "feature": "default",
+        "meter": "requests",
+        "period": "20261101T0000",
+        "resets_ms": NOW_MS + DAY_MS,
+        "request_id": "order-1",
+        "parts": (Part("p", units, NEVER_MS),),
+        "created_ms": NOW_MS,
+        "deadline_ms": NOW_MS + 300_000,
+        "plan": "basic",
+        "limit": 100,
+        "total": 0,
+        "left": 90,
+    }
+    return Reservation(units=units, **(values | changes))
 
 
 def spend(

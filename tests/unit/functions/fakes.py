@@ -9,19 +9,31 @@ from typing import Any
 
 from cutlass.contracts import load_catalogue, load_topology
 from cutlass.domain.decisions import Decision, DecisionRequest, Reason
-from cutlass.domain.errors import NotFoundError
+from cutlass.domain.errors import ConflictError, InsufficientUnitsError, NotFoundError
 from cutlass.domain.grants import Grant
 from cutlass.domain.ledger import EntryKind, LedgerEntry
 from cutlass.domain.organisations import Organisation, Status, User, found
-from cutlass.domain.periods import PeriodRule
+from cutlass.domain.periods import PeriodRule, to_millis
 from cutlass.domain.plans import PeriodKind
+from cutlass.domain.reservations import Reservation, State
 from cutlass.storage.balances import Balance, MeterBalance, RegionBalance
 from cutlass.storage.grants import GrantView
 from cutlass.storage.paging import Page
+from cutlass.storage.reservations import Reserved
 from cutlass.storage.usage import UsageRow
 
 NOW = datetime(2026, 1, 22, 10, tzinfo=UTC)
-MODULES = ("usage_check", "balance", "usage", "ledger", "grants", "organisations", "users", "health")
+MODULES = (
+    "usage_check",
+    "balance",
+    "usage",
+    "ledger",
+    "grants",
+    "organisations",
+    "users",
+    "health",
+    "reservations",
+)
 
 
 SERVICE = {
@@ -49,6 +61,7 @@ class FakeStore:
     changes: list[tuple[Any, ...]] = field(default_factory=list)
     asked: list[Any] = field(default_factory=list)
     decide: Callable[[DecisionRequest], Decision] | None = None
+    held: dict[str, Reservation] = field(default_factory=dict)
     tables: dict[str, bool] = field(default_factory=lambda: {"usage-credits": True, "ledger": True})
 
     def __post_init__(self) -> None:
@@ -60,6 +73,9 @@ class FakeStore:
         self.balances = SimpleNamespace(organisation=self._balance, user=self._balance)
         self.usage = SimpleNamespace(page=self._usage)
         self.ledger = SimpleNamespace(page=self._ledger)
+        self.reservations = SimpleNamespace(
+            reserve=self._reserve, get=self._reservation, commit=self._commit, release=self._release
+        )
 
     def ping(self) -> dict[str, bool]:
         return self.tables
@@ -149,6 +165,65 @@ class FakeStore:
         self.asked.append((start, end, page))
         entry = LedgerEntry(EntryKind.GRANT, "requests:x", NOW, "london", org_id, "requests", 5, 0, 5)
         return Page([entry], {"at": 1_790_000_000_000, "region": "london", "id": "requests:x"})
+
+    def _reserve(self, request: DecisionRequest, *, ttl_seconds: int) -> Reserved:
+        answer = self._decide(request)
+        if not answer.allowed:
+            return Reserved(answer, None)
+        made = reservation(answer, name=f"r{len(self.held)}", deadline_ms=to_millis(NOW) + ttl_seconds * 1000)
+        self.held[made.reservation_id] = made
+        return Reserved(answer, made)
+
+    def _reservation(self, reservation_id: str, *, org_id: str | None = None) -> Reservation:
+        found = self.held.get(reservation_id)
+        if found is None or org_id not in {None, found.org_id}:
+            raise NotFoundError(f"there is no reservation {reservation_id!r}")
+        return found
+
+    def _commit(self, reservation_id: str, units: int | None = None, *, org_id: str | None = None) -> Reserved:
+        found = self._reservation(reservation_id, org_id=org_id)
+        spent = found.units if units is None else units
+        self.changes.append(("commit", reservation_id, spent))
+        if spent > found.units:
+            raise InsufficientUnitsError("it cost more than can be had", available=found.units)
+        ended = self._ended(found, State.COMMITTED if spent else State.RELEASED, spent)
+        request = DecisionRequest(found.org_id, found.user_id, found.feature, spent)
+        return Reserved(decision(request), ended)
+
+    def _release(self, reservation_id: str, *, org_id: str | None = None) -> Reservation:
+        found = self._reservation(reservation_id, org_id=org_id)
+        self.changes.append(("release", reservation_id))
+        if found.state is State.COMMITTED:
+            raise ConflictError("it was committed before")
+        return self._ended(found, State.RELEASED, 0)
+
+    def _ended(self, found: Reservation, state: State, spent: int) -> Reservation:
+        ended = replace(found, state=state, spent=spent, ended_ms=to_millis(NOW))
+        self.held[found.reservation_id] = ended
+        return ended
+
+
+def reservation(of: Decision, **changes: Any) -> Reservation:
+    made = Reservation(
+        region="london",
+        name="r0",
+        org_id=of.org_id,
+        user_id=of.user_id,
+        feature=of.feature,
+        meter=of.meter or "requests",
+        period="20260101T0000",
+        resets_ms=0,
+        request_id="q1",
+        units=of.units,
+        parts=(),
+        created_ms=to_millis(NOW),
+        deadline_ms=to_millis(NOW),
+        plan="basic",
+        limit=1000,
+        total=41,
+        left=959,
+    )
+    return replace(made, **changes)
 
 
 def decision(request: DecisionRequest, **changes: Any) -> Decision:

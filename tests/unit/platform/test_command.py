@@ -46,7 +46,19 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for name in ("up", "down", "status", "token", "check", "grant", "balance", "usage", "ledger", "partition"):
+    for name in (
+        "up",
+        "down",
+        "status",
+        "token",
+        "check",
+        "grant",
+        "balance",
+        "usage",
+        "ledger",
+        "partition",
+        "reservation",
+    ):
         assert f" {name} " in text
 
 
@@ -58,6 +70,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["check", "--org", "a", "--user", "b", "--units", "many"],
         ["check", "--org", "a", "--user", "b", "--units", "-1"],
         ["partition", "maybe"],
+        ["reservation", "reserve", "--org", "a", "--user", "b", "--units", "0"],
+        ["reservation", "commit"],
+        ["reservation", "commit", "london-1", "--units", "-1"],
         ["token", "--org", "a"],
         ["token", "--service", "--org", "a", "--user", "b"],
         ["token", "--org", "a", "--user", "b", "--role", "king"],
