@@ -5,7 +5,7 @@ the rules of that write as pure functions; `cutlass.storage.allotments` has the 
 expression, and a contract test holds the two together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -36,9 +36,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class LastDecision:
-    """The newest decision an allotment took, whole: what the ledger gets to know of it.
+    """The newest decision an allotment took, or refund it got, whole: what the ledger gets to know of it.
 
-    `reason` is None for an allowed one.
+    `reason` is None for an allowed decision. Of a refund, `refund_id` is its own id, the rest is the charge's but
+    for units, time and reason. `spent` says which pools paid, where the chunks held do not.
     """
 
     request_id: str
@@ -47,6 +48,12 @@ class LastDecision:
     at_ms: int
     fingerprint: int
     reason: str | None = None
+    refund_id: str | None = None
+    spent: "Spent" = ()
+
+
+Spent = tuple[tuple[str, int], ...]
+"""Units by the key of the pool they came from, in the order of spending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +127,14 @@ class Allotment:
     accepted: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def kept(self) -> int:
+        """Units spent here and not refunded since."""
+        return self.used - self.refunded
+
+    @property
     def gone(self) -> int:
         """Units drawn that are not available any more: spent and kept so, set aside, given back or expired."""
-        return self.used - self.refunded + self.reserved + self.returned + self.expired
+        return self.kept + self.reserved + self.returned + self.expired
 
 
 class Verdict(StrEnum):
@@ -210,6 +222,24 @@ def unspent(allotment: Allotment) -> list[tuple[Chunk, int]]:
             left.append((chunk, units))
             start = chunk.upto
     return left
+
+
+def spent_of(allotment: Allotment, units: int) -> Spent:
+    """Say from which pools the next `units` of an allotment are spent: those of the chunks drawn first."""
+    return first_of(((chunk.pool, left) for chunk, left in unspent(allotment)), units)
+
+
+def first_of(row: Iterable[tuple[str, int]], units: int) -> Spent:
+    """Take the first `units` of a row of units by pool; what follows each other of one pool is one part."""
+    taken: list[tuple[str, int]] = []
+    for pool, there in row:
+        part = max(0, min(there, units))
+        units -= part
+        if part and taken and taken[-1][0] == pool:
+            taken[-1] = (pool, taken[-1][1] + part)
+        elif part:
+            taken.append((pool, part))
+    return tuple(taken)
 
 
 @dataclass(frozen=True, slots=True)

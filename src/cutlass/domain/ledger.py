@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from cutlass.domain.allotments import LastDecision
-from cutlass.domain.ids import FRESH_MS, decision_id, request_time
+from cutlass.domain.allotments import LastDecision, Spent
+from cutlass.domain.ids import FRESH_MS, decision_id, digest, request_time
 from cutlass.domain.periods import from_millis
-from cutlass.domain.reservations import Reservation, State
+from cutlass.domain.reservations import Reservation, State, behind
 
 SEGMENT_MS = 2_000
 """The span of one segment: the decisions of one allotment in so much time share an item.
@@ -26,6 +26,8 @@ class EntryKind(StrEnum):
     VOID = "void"
     RESERVE = "reserve"
     RELEASE = "release"
+    REFUND = "refund"
+    EXPIRY = "expiry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,16 @@ class LedgerEntry:
     Attributes
     ----------
     entry_id : str
-        The decision id, the grant id or the reservation id.
+        The decision id, the grant id, the reservation id, or an id of its own.
     units : int
-        Units spent by a decision, refused by a refusal, added by a grant, ended by a void, set
-        aside by a reservation, given back at its end.
+        Units spent by a decision, refused by a refusal, added by a grant, ended by a void or an expiry, set aside
+        by a reservation, given back at its end or by a refund.
     before, after : int
-        For a decision the user's usage in the period over all regions, as far as the region knew; for a
-        grant the units granted; for a void the grant's units not yet handed out in its home region;
+        For a decision or a refund the user's usage in the period over all regions, as far as the region knew;
+        for a grant the units granted; for a void or an expiry the units left there to hand out or to spend;
         for a reservation the units it holds.
+    spent : tuple
+        The pools that paid, got back or lost the units, or gave those set aside, in the order of spending.
     fingerprint : int
         The 24 bits of the request's body that tell a replay from another request with the same id.
     """
@@ -63,6 +67,7 @@ class LedgerEntry:
     plan: str | None = None
     limit: int | None = None
     fingerprint: int = 0
+    spent: Spent = ()
 
     @classmethod
     def of_last(
@@ -77,21 +82,29 @@ class LedgerEntry:
         plan: str,
         limit: int | None,
         refusal: str = "",
+        spent: Spent = (),
     ) -> "LedgerEntry":
-        """Make the entry of the newest decision of an allotment.
+        """Make the entry of the newest decision, or refund, of an allotment.
 
         `after` is the allotment's `total` after it; `refusal` names a refused one, see `refusal_id`.
         """
-        allowed = last.reason is None
+        if last.refund_id is not None:
+            kind, before = EntryKind.REFUND, after + last.units
+            entry_id = refund_entry_id(org_id, user_id, meter, last.request_id, last.refund_id)
+        elif last.reason is None:
+            kind, before = EntryKind.DECISION, after - last.units
+            entry_id = decision_id(org_id, user_id, meter, last.request_id)
+        else:
+            kind, before, entry_id = EntryKind.REFUSAL, after, refusal
         return cls(
-            kind=EntryKind.DECISION if allowed else EntryKind.REFUSAL,
-            entry_id=decision_id(org_id, user_id, meter, last.request_id) if allowed else refusal,
+            kind=kind,
+            entry_id=entry_id,
             at=from_millis(last.at_ms),
             region=region,
             org_id=org_id,
             meter=meter,
             units=last.units,
-            before=after - last.units if allowed else after,
+            before=before,
             after=after,
             user_id=user_id,
             feature=last.feature,
@@ -100,6 +113,7 @@ class LedgerEntry:
             plan=plan,
             limit=limit,
             fingerprint=last.fingerprint,
+            spent=spent or last.spent,
         )
 
 
@@ -110,6 +124,7 @@ def reservation_entry(reservation: Reservation) -> LedgerEntry | None:
     spent is a decision's entry. None where nothing was given back.
     """
     held = reservation.state is State.HELD
+    parts = reservation.parts if held else behind(reservation.parts, reservation.spent)
     units = reservation.units if held else reservation.back
     if not units:
         return None
@@ -127,6 +142,7 @@ def reservation_entry(reservation: Reservation) -> LedgerEntry | None:
         feature=reservation.feature,
         request_id=reservation.request_id,
         reason=None if held else str(reservation.state),
+        spent=tuple((part.pool, part.units) for part in parts),
     )
 
 
@@ -151,3 +167,13 @@ def was_fresh(request_id: str, at_ms: int) -> bool:
 def refusal_id(org_id: str, user_id: str, meter: str, seq: int, period: str, region: str) -> str:
     """Name a recorded refusal: refusals are decided anew, so the request alone does not name one."""
     return decision_id(org_id, user_id, meter, f"{region}#{period}#{seq}")
+
+
+def refund_entry_id(org_id: str, user_id: str, meter: str, request_id: str, refund_id: str) -> str:
+    """Name the entry of a refund, which its charge and its own id name."""
+    return decision_id(org_id, user_id, meter, f"{request_id}#{refund_id}")
+
+
+def ending_id(region: str, org_id: str, pool_key: str, ended: int) -> str:
+    """Name the entry of units that ended in a pool; `ended` is what has ended there altogether."""
+    return digest("ending", region, org_id, pool_key, str(ended))[:16].hex()

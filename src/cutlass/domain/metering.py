@@ -9,8 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cutlass.domain.allotments import Allotment
-from cutlass.domain.ledger import LedgerEntry, refusal_id
+from cutlass.domain.allotments import Allotment, first_of, spent_of, unspent
+from cutlass.domain.ledger import EntryKind, LedgerEntry, ending_id, refusal_id
+from cutlass.domain.pools import Pool
+
+EXPIRED_IN_HAND = "expired_in_hand"
+"""The reason in the ledger of units that expired after a user's allotment had drawn them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Event:
     at : datetime
         When: of a decision the decision's time, else the change's.
     entry : LedgerEntry or None
-        The decision, if it was one.
+        The decision, refund or expiry, if it was one.
     moved : int
         Units that came into the user's hands; negative for units that went back or expired.
     reserved : int
@@ -59,9 +63,9 @@ def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datet
         return None
     moved = _in_hand(new) - (_in_hand(old) if old else 0)
     reserved = new.reserved - (old.reserved if old else 0)
-    decided = old is not None and (new.used, new.refused) != (old.used, old.refused)
-    if not decided or new.last is None:
-        return Event(key, new.seq, at, None, moved, reserved)
+    if old is None or new.last is None or not _decided(old, new):
+        ended = _expiry(key, old, new, at) if old and not reserved else None
+        return Event(key, new.seq, at, ended, moved, reserved)
     entry = LedgerEntry.of_last(
         new.last,
         region=key.region,
@@ -72,8 +76,61 @@ def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datet
         plan=new.plan,
         limit=new.limit,
         refusal=refusal_id(key.org_id, key.user_id, key.meter, new.seq, key.period, key.region),
+        # A commit's own units were set aside before; what it cost above them left the front now.
+        spent=(*new.last.spent, *spent_of(old, new.gone - old.gone)),
     )
     return Event(key, new.seq, entry.at, entry, moved, reserved)
+
+
+def _decided(old: Allotment, new: Allotment) -> bool:
+    return (new.used, new.refused, new.refunded) != (old.used, old.refused, old.refunded)
+
+
+def _expiry(key: AllotmentKey, old: Allotment, new: Allotment, at: datetime) -> LedgerEntry | None:
+    """The entry of units that expired in a user's hands: of all that left, those with the earliest expiry."""
+    units = new.expired - old.expired
+    if not units:
+        return None
+    left = sorted(unspent(old), key=lambda part: part[0].expires_ms)
+    return LedgerEntry(
+        kind=EntryKind.EXPIRY,
+        entry_id=refusal_id(key.org_id, key.user_id, key.meter, new.seq, key.period, key.region),
+        at=at,
+        region=key.region,
+        org_id=key.org_id,
+        meter=key.meter,
+        units=units,
+        before=old.available,
+        after=new.available,
+        user_id=key.user_id,
+        reason=EXPIRED_IN_HAND,
+        spent=first_of(((chunk.pool, there) for chunk, there in left), units),
+    )
+
+
+def ending_of(
+    region: str, org_id: str, meter: str, old: Pool | None, new: Pool, at: datetime
+) -> LedgerEntry | None:
+    """Read off a change of a pool what ended in it, by expiry or void; None where nothing did."""
+    expired = new.expired - (old.expired if old else 0)
+    burned = new.burned - (old.burned if old else 0)
+    voiding = new.voided and not (old and old.voided)
+    if not expired and not burned and not voiding:
+        return None
+    return LedgerEntry(
+        kind=EntryKind.VOID if voiding else EntryKind.EXPIRY,
+        entry_id=new.grant_id if voiding else ending_id(region, org_id, new.key, new.expired + new.burned),
+        at=at,
+        region=region,
+        org_id=org_id,
+        meter=meter,
+        units=expired + burned,
+        before=new.available + expired + burned,
+        after=new.available,
+        user_id=new.user_id,
+        reason="expired" if expired else "voided",
+        spent=((new.key, expired + burned),),
+    )
 
 
 def _in_hand(allotment: Allotment) -> int:
@@ -116,10 +173,13 @@ class Tally:
         if entry is None:
             return
         slot = entry.at.hour, entry.feature or "default"
-        if entry.reason is None:
-            self.units[slot] += entry.units
-        else:
-            self.refusals[slot] += 1
+        match entry.kind:
+            case EntryKind.DECISION:
+                self.units[slot] += entry.units
+            case EntryKind.REFUND:
+                self.units[slot] -= entry.units
+            case EntryKind.REFUSAL:
+                self.refusals[slot] += 1
 
     def include(self, other: "Tally") -> None:
         """Add another tally's counts."""

@@ -43,8 +43,8 @@ class Period:
 
     @property
     def key(self) -> str:
-        """The period's name in item keys: its start in UTC, to the minute, so that names sort by time."""
-        return self.start.strftime("%Y%m%dT%H%M")
+        """The period's name in item keys: its start in UTC, to the minute."""
+        return period_key(self.start)
 
     @property
     def start_ms(self) -> int:
@@ -55,6 +55,11 @@ class Period:
     def end_ms(self) -> int:
         """The end in milliseconds since 1970."""
         return to_millis(self.end)
+
+
+def period_key(start: datetime) -> str:
+    """Name the period that begins at `start` (UTC); names sort by time."""
+    return start.strftime("%Y%m%dT%H%M")
 
 
 def period_at(kind: PeriodKind, rule: PeriodRule, moment: datetime) -> Period:

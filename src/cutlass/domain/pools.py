@@ -1,7 +1,7 @@
 """Pools: a region's share of a grant, from which that region's allotments are supplied."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cutlass.domain.grants import Category, Grant
 from cutlass.domain.periods import to_millis
@@ -83,6 +83,20 @@ def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:
     )
 
 
+def end(pool: Pool, now_ms: int) -> Pool:
+    """End what a voided or expired pool has left; what comes back to it later is ended again."""
+    if pool.voided:
+        return replace(pool, available=0, burned=pool.burned + pool.available)
+    if pool.expires_ms <= now_ms:
+        return replace(pool, available=0, expired=pool.expired + pool.available)
+    return pool
+
+
 def of_user(pool_key: str) -> bool:
     """Whether a pool's key is that of a user's own grant."""
     return pool_key.endswith(_OWN)
+
+
+def grant_of(pool_key: str) -> str:
+    """The id of the grant a pool's key names."""
+    return pool_key.split("#")[2]

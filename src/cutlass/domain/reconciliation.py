@@ -285,8 +285,8 @@ def compare_usage(
             found.behind += 1
             continue
         found.compared += 1
-        if met.units != allotment.used:
-            words = f"allotment: {allotment.used} units spent, {met.units} counted in the usage"
+        if met.units != allotment.kept:
+            words = f"allotment: {allotment.kept} units spent, {met.units} counted in the usage"
             found.breaches.append(Breach("usage", words, region, holder=holder))
     return found
 
@@ -306,7 +306,7 @@ def compare_ledger(
     newest: dict[str, str] = {}
     late = set()
     for (user, period), allotment in allotments.items():
-        spent[user] = spent.get(user, 0) + allotment.used
+        spent[user] = spent.get(user, 0) + allotment.kept
         newest[user] = max(newest.get(user, ""), period)
         if counted.get((user, period), Counted()).upto != allotment.seq:
             late.add(user)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from cutlass.domain.allotments import Allotment, LastDecision, unspent
+from cutlass.domain.allotments import Allotment, LastDecision, first_of, unspent
 from cutlass.domain.ids import RequestIdentity, digest
 from cutlass.domain.pools import of_user
 
@@ -198,6 +198,7 @@ def behind(parts: Iterable[Part], spent: int) -> list[Part]:
 
 
 def _charge(reservation: Reservation, spent: int, now_ms: int) -> LastDecision:
-    """The decision a commit is, for metering and ledger."""
+    """The decision a commit is, for metering and ledger, with the pools its own units were set aside from."""
     identity = RequestIdentity.of(reservation.charge_id, str(spent))
-    return LastDecision(identity.request_id, reservation.feature, spent, now_ms, identity.fingerprint)
+    paid = first_of(((part.pool, part.units) for part in reservation.parts), spent)
+    return LastDecision(identity.request_id, reservation.feature, spent, now_ms, identity.fingerprint, spent=paid)

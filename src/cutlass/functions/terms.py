@@ -10,7 +10,6 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from cutlass.domain.ledger import EntryKind, LedgerEntry
-from cutlass.domain.periods import from_millis
 from cutlass.storage import Store, open_store
 from cutlass.storage.codec import Item, decode_item
 from cutlass.storage.directory import grant_from_item, organisation_from_item, user_from_item
@@ -46,29 +45,24 @@ def apply_item(store: Store, item: Item) -> None:
 
 
 def _apply_grant(store: Store, item: Item) -> None:
+    if item["sk"].endswith("#void"):
+        # The ledger learns what ended from the pool's own change, in every region.
+        store.keeper.apply_void(store.grants.get(item["org_id"], item["sk"].removesuffix("#void")).grant)
+        return
+    grant = grant_from_item(item)
+    store.keeper.apply_grant(grant)
     home = item["pk"].partition("#")[0]
-    if not item["sk"].endswith("#void"):
-        grant = grant_from_item(item)
-        store.keeper.apply_grant(grant)
-        kind, at, units, after = EntryKind.GRANT, grant.created_at, grant.amount, grant.amount
-    else:
-        grant = store.grants.get(item["org_id"], item["sk"].removesuffix("#void")).grant
-        units, after = store.keeper.apply_void(grant), 0
-        kind, at = EntryKind.VOID, from_millis(item["voided"])
     if home == store.region:
-        store.ledger.record(
-            [
-                LedgerEntry(
-                    kind=kind,
-                    entry_id=grant.grant_id,
-                    at=at,
-                    region=home,
-                    org_id=grant.org_id,
-                    meter=grant.meter,
-                    units=units,
-                    before=after - units if kind is EntryKind.GRANT else units,
-                    after=after,
-                    user_id=grant.user_id,
-                )
-            ]
+        entry = LedgerEntry(
+            kind=EntryKind.GRANT,
+            entry_id=grant.grant_id,
+            at=grant.created_at,
+            region=home,
+            org_id=grant.org_id,
+            meter=grant.meter,
+            units=grant.amount,
+            before=0,
+            after=grant.amount,
+            user_id=grant.user_id,
         )
+        store.ledger.record([entry])

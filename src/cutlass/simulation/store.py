@@ -11,7 +11,7 @@ from cutlass.domain.refills import Draw
 from cutlass.simulation.copies import Item
 from cutlass.simulation.network import Network
 
-_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held"}
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held", "last"}
 _FIELDS = tuple(field.name for field in fields(Allotment))
 
 ITEM_UNITS, TRANSACTED_UNITS = 1, 2

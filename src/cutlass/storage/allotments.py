@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from cutlass.domain.allotments import Allotment, Spend, Trim, Verdict, consume, judge, refuse
+from cutlass.domain.periods import from_millis, period_key
 from cutlass.storage import keys
 from cutlass.storage.codec import Item, Wire
 from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
@@ -155,6 +156,14 @@ class Allotments:
         )
         found = [(item["sk"].partition("#")[2], allotment_from_item(item)) for item in islice(items, _EARLIER + 1)]
         return [(key, allotment) for key, allotment in found if key < period][:_EARLIER]
+
+    def at(self, org_id: str, user_id: str, meter: str, at_ms: int) -> tuple[keys.Key, Allotment] | None:
+        """Read the allotment a user's decision of that time was taken on, with its key; None if it is gone."""
+        pk = keys.allotments(self.region, org_id, user_id)
+        between = (f"{meter}#", f"{meter}#{period_key(from_millis(at_ms))}")
+        for item in self._dynamo.query(self.table, pk, between=between, limit=1, backwards=True):
+            return (pk, item["sk"]), allotment_from_item(item)
+        return None
 
     def read(self, key: keys.Key) -> Allotment | None:
         """Read an allotment as it is now."""

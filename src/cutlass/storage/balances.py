@@ -105,7 +105,7 @@ class Balances:
                 own = [p for p in self._pools.of(org_id, meter, user_id, region=region) if p.user_id]
                 prepaid = sum(p.available for p in own if p.live(to_millis(now)))
                 parts[region] = RegionBalance(
-                    used=held.used if held else 0,
+                    used=held.kept if held else 0,
                     reserved=held.reserved if held else 0,
                     remaining=(held.unbacked + held.available if held else share) + prepaid,
                     credits=prepaid,

@@ -225,7 +225,7 @@ class Decider:
     def _recorded(self, case: Case) -> LedgerEntry | None:
         """Find the first answer to a request the ring need not know: in the ledger, or in periods before."""
         request, identity = case.request, case.identity
-        entry = self._ledger.find(request.org_id, request.user_id, case.meter, identity.request_id)
+        entry = self._found(case)
         if entry is None:
             for _, earlier in self._allotments.earlier(
                 request.org_id, request.user_id, case.meter, case.period.key
@@ -234,10 +234,16 @@ class Decider:
                     return self._await_entry(case, earlier)
         return entry
 
+    def _found(self, case: Case) -> LedgerEntry | None:
+        request = case.request
+        return self._ledger.find(request.org_id, request.user_id, case.meter, case.identity.request_id)
+
     def _await_entry(self, case: Case, met: Allotment) -> LedgerEntry:
         """Get the answer to a request an allotment has charged: its newest one, or the ledger's in a moment."""
         request, identity, last = case.request, case.identity, met.last
-        if last and last.request_id == identity.request_id and last.reason is None:
+        if met.refunded and (entry := self._found(case)):
+            return entry  # `total` is not what it was when the request was answered
+        if last and last.request_id == identity.request_id and last.reason is None and last.refund_id is None:
             return LedgerEntry.of_last(
                 last,
                 region=self._allotments.region,
@@ -249,8 +255,7 @@ class Decider:
                 limit=met.limit,
             )
         for wait in range(_LEDGER_WAITS):
-            entry = self._ledger.find(request.org_id, request.user_id, case.meter, identity.request_id)
-            if entry:
+            if entry := self._found(case):
                 return entry
             if wait + 1 < _LEDGER_WAITS:
                 self._sleep(0.25)

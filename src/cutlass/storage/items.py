@@ -79,7 +79,7 @@ def allotment_from_item(item: Item) -> Allotment:
     if "held" in values:
         values["held"] = tuple(Chunk(pool, upto, until) for pool, upto, until in values["held"])
     if "last" in values:
-        values["last"] = LastDecision(*values["last"])
+        values["last"] = last_from_wire(values["last"])
     return Allotment(**values, **_by_region(item))
 
 
@@ -113,10 +113,21 @@ def chunks_to_wire(chunks: tuple[Chunk, ...]) -> list[list[str | int]]:
     return [[chunk.pool, chunk.upto, chunk.expires_ms] for chunk in chunks]
 
 
-def last_to_wire(last: LastDecision) -> list[str | int]:
-    """The newest decision as the list an allotment's item keeps; the reason only of a refusal."""
-    wire: list[str | int] = [last.request_id, last.feature, last.units, last.at_ms, last.fingerprint]
-    return wire if last.reason is None else [*wire, last.reason]
+def last_to_wire(last: LastDecision) -> list[Any]:
+    """The newest decision as the list an allotment's item keeps; without the end that says nothing."""
+    wire: list[Any] = [last.request_id, last.feature, last.units, last.at_ms, last.fingerprint, last.reason]
+    wire += [last.refund_id, [list(part) for part in last.spent]]
+    while len(wire) > 5 and not wire[-1]:
+        del wire[-1]
+    return wire
+
+
+def last_from_wire(wire: list[Any]) -> LastDecision:
+    """Read the newest decision off an allotment's list."""
+    full = wire + [None, None, []][len(wire) - 5 :]
+    request_id, feature, units, at_ms, fingerprint, reason, refund_id, spent = full
+    parts = tuple((pool, n) for pool, n in spent)
+    return LastDecision(request_id, feature, units, at_ms, fingerprint, reason, refund_id, parts)
 
 
 RESERVATION = {

@@ -98,6 +98,11 @@ def request_index(region: str, org_id: str, user_id: str, meter: str, request_id
     return f"{region}#{org_id}#{user_id}#requests", f"{meter}#{request_id}"
 
 
+def refunds(region: str, org_id: str, user_id: str, meter: str, request_id: str) -> Key:
+    """The account of what was refunded of one charge, beside the charge's allotment."""
+    return f"{region}#{org_id}#{user_id}#refunds", f"{meter}#{request_id}"
+
+
 def user_rollup(region: str, org_id: str, day: str, user_id: str, meter: str, period: str) -> Key:
     """One user's usage of one day, from one allotment."""
     return f"{region}#{org_id}#{day}", f"{user_id}#{meter}#{period}"
@@ -111,6 +116,14 @@ def org_rollup(region: str, org_id: str, meter: str, day: str, period: str) -> K
 def heartbeat(region: str) -> Key:
     """How far a region's figures have come."""
     return f"{region}#heartbeat", "heartbeat"
+
+
+def parse_pool(pk: str) -> tuple[str, str, str] | None:
+    """Read region, organisation and meter off a pool's partition key; None for any other item."""
+    parts = pk.split("#")
+    if len(parts) not in (4, 5) or parts[3] != "pools":
+        return None
+    return parts[0], parts[1], parts[2]
 
 
 def parse_reservation(pk: str, sk: str) -> str | None:

@@ -12,19 +12,15 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
-from cutlass.domain.ids import decision_id
 from cutlass.domain.ledger import EntryKind, LedgerEntry, segment_start, segments_of, was_fresh
 from cutlass.domain.periods import from_millis, to_millis
-from cutlass.storage import keys
+from cutlass.storage import keys, segments
 from cutlass.storage.codec import Item
 from cutlass.storage.dynamo import Dynamo, expression
 from cutlass.storage.paging import Page
 
 _PER_UPDATE = 50
 """Entries put into a segment by one update, so that its expression stays under DynamoDB's 4 KB."""
-
-_CHARGE, _REFUSAL = "=", "!"
-"""What the name of an entry's attribute begins with; no other attribute's does."""
 
 
 class Ledger:
@@ -46,10 +42,10 @@ class Ledger:
 
     def record(self, entries: Iterable[LedgerEntry]) -> int:
         """Write entries of this region, again if need be; returns the number of writes it took."""
-        segments: dict[keys.Key, dict[str, LedgerEntry]] = defaultdict(dict)
+        chosen: dict[keys.Key, dict[str, LedgerEntry]] = defaultdict(dict)
         writes = 0
         for entry in entries:
-            if entry.user_id is None or entry.kind not in {EntryKind.DECISION, EntryKind.REFUSAL}:
+            if entry.user_id is None or not segments.in_segments(entry):
                 self._record_single(entry)
                 writes += 1
                 continue
@@ -60,8 +56,8 @@ class Ledger:
             start = segment_start(at_ms)
             segment = keys.segment(self.region, entry.org_id, entry.user_id, entry.meter, start)
             # Named twice in one update, an entry would be refused with its whole batch, for ever.
-            segments[segment].setdefault(_name(entry), entry)
-        for key, members in segments.items():
+            chosen[segment].setdefault(segments.name(entry), entry)
+        for key, members in chosen.items():
             for part in _parts(list(members.values())):
                 self._append(key, part)
                 writes += 1
@@ -70,19 +66,24 @@ class Ledger:
     def _append(self, key: keys.Key, entries: list[LedgerEntry]) -> None:
         """Put entries into a segment, which begins with the first: each is an attribute under its own name."""
         first = entries[0]
-        names = {"#org": "org", "#user": "user", "#meter": "meter"}
         values: Item = {"org": first.org_id, "user": first.user_id, "meter": first.meter}
-        for number, entry in enumerate(entries):
-            names[f"#e{number}"], values[f"e{number}"] = _name(entry), _to_wire(entry)
-        wire = expression("SET " + ", ".join(f"{name} = :{name[1:]}" for name in names), **values)
-        wire["ExpressionAttributeNames"] = names
+        values |= segments.attributes(entries)
+        placed = {f"v{number}": name for number, name in enumerate(values)}
+        wire = expression(
+            "SET " + ", ".join(f"#{place} = :{place}" for place in placed),
+            **dict(zip(placed, values.values(), strict=True)),
+        )
+        wire["ExpressionAttributeNames"] = {f"#{place}": name for place, name in placed.items()}
         self._dynamo.update(self._table, *key, wire, returns="NONE")
 
     def _index(self, entry: LedgerEntry) -> None:
         key = keys.request_index(
             self.region, entry.org_id, entry.user_id or "", entry.meter, entry.request_id or ""
         )
-        item: Item = {"pk": key[0], "sk": key[1], "entry": _to_wire(entry), "id": entry.request_id}
+        item = segments.attributes([entry])
+        item = {name: value for name, value in item.items() if name[0] != segments.CHARGE}
+        item |= {"pk": key[0], "sk": key[1], "entry": segments.wire(entry), "id": entry.request_id}
+        item |= {"org": entry.org_id, "user": entry.user_id, "meter": entry.meter}
         self._dynamo.put_if_absent(self._table, item)
 
     def _record_single(self, entry: LedgerEntry) -> None:
@@ -104,6 +105,7 @@ class Ledger:
                     "after": entry.after,
                     "user": entry.user_id,
                     "reason": entry.reason,
+                    "spent": [list(part) for part in entry.spent] or None,
                     "feature": entry.feature,
                     "request": entry.request_id,
                 },
@@ -116,17 +118,9 @@ class Ledger:
         Of two charges on one request (a retry that went to another region before it could know) the first
         is the answer.
         """
-        wanted = []
-        for region in self._regions:
-            wanted.append(keys.request_index(region, org_id, user_id, meter, request_id))
-            wanted += [keys.segment(region, org_id, user_id, meter, s) for s in segments_of(request_id)]
-        items = self._dynamo.batch_get({self._table: wanted})
-        found = []
-        for (_, pk, _), item in items.items():
-            wire = item["entry"] if "entry" in item else item.get(_CHARGE + request_id)
-            if wire:
-                region = pk.partition("#")[0]
-                found.append(_from_wire(region, org_id, user_id, meter, request_id, wire))
+        wanted = [key for region in self._regions for key in places(region, org_id, user_id, meter, request_id)]
+        items = self._dynamo.batch_get({self._table: wanted}).values()
+        found = [entry for item in items if (entry := segments.charge(item, request_id))]
         return min(found, key=lambda e: (e.at, e.region), default=None)
 
     def page(
@@ -182,6 +176,12 @@ class Ledger:
         yield from sorted(window, key=_position)
 
 
+def places(region: str, org_id: str, user_id: str, meter: str, request_id: str) -> list[keys.Key]:
+    """Where a region's charge on a request may be found: in segments around its time, or in the index."""
+    around = [keys.segment(region, org_id, user_id, meter, start) for start in segments_of(request_id)]
+    return [keys.request_index(region, org_id, user_id, meter, request_id), *around]
+
+
 def _parts(entries: list[LedgerEntry]) -> Iterator[list[LedgerEntry]]:
     for first in range(0, len(entries), _PER_UPDATE):
         yield entries[first : first + _PER_UPDATE]
@@ -199,67 +199,24 @@ def _position(entry: LedgerEntry) -> tuple[int, str, str]:
     return to_millis(entry.at), entry.region, entry.entry_id
 
 
-def _name(entry: LedgerEntry) -> str:
-    """The attribute that holds an entry of a segment: a charge by its request id, a refusal by its own id."""
-    if entry.kind is EntryKind.DECISION and entry.request_id:
-        return _CHARGE + entry.request_id
-    return _REFUSAL + entry.entry_id
-
-
-def _to_wire(entry: LedgerEntry) -> list[Any]:
-    wire = [
-        to_millis(entry.at),
-        entry.feature,
-        entry.units,
-        entry.after,
-        entry.fingerprint,
-        entry.plan,
-        entry.limit,
-    ]
-    return wire if entry.kind is EntryKind.DECISION else [*wire, entry.reason, entry.request_id]
-
-
-def _from_wire(region: str, org_id: str, user_id: str, meter: str, name: str, wire: list[Any]) -> LedgerEntry:
-    at_ms, feature, units, after, fingerprint, plan, limit = wire[:7]
-    refused = len(wire) > 7
-    return LedgerEntry(
-        kind=EntryKind.REFUSAL if refused else EntryKind.DECISION,
-        entry_id=name if refused else decision_id(org_id, user_id, meter, name),
-        at=from_millis(at_ms),
-        region=region,
-        org_id=org_id,
-        meter=meter,
-        units=units,
-        before=after if refused else after - units,
-        after=after,
-        user_id=user_id,
-        feature=feature,
-        request_id=wire[8] if refused else name,
-        reason=wire[7] if refused else None,
-        plan=plan,
-        limit=limit,
-        fingerprint=fingerprint,
-    )
-
-
 def _entries(item: Item) -> Iterator[LedgerEntry]:
-    region = item["pk"].partition("#")[0]
-    if record := item.get("record"):
-        yield LedgerEntry(
-            kind=EntryKind(record["kind"]),
-            entry_id=record["id"],
-            at=from_millis(record["at"]),
-            region=region,
-            org_id=record["org"],
-            meter=record["meter"],
-            units=record["units"],
-            before=record["before"],
-            after=record["after"],
-            user_id=record.get("user"),
-            reason=record.get("reason"),
-            feature=record.get("feature"),
-            request_id=record.get("request"),
-        )
-    for name, wire in item.items():
-        if name[0] in (_CHARGE, _REFUSAL):
-            yield _from_wire(region, item["org"], item["user"], item["meter"], name[1:], wire)
+    record = item.get("record")
+    if record is None:
+        yield from segments.entries(item)
+        return
+    yield LedgerEntry(
+        kind=EntryKind(record["kind"]),
+        entry_id=record["id"],
+        at=from_millis(record["at"]),
+        region=item["pk"].partition("#")[0],
+        org_id=record["org"],
+        meter=record["meter"],
+        units=record["units"],
+        before=record["before"],
+        after=record["after"],
+        user_id=record.get("user"),
+        reason=record.get("reason"),
+        feature=record.get("feature"),
+        request_id=record.get("request"),
+        spent=tuple((pool, units) for pool, units in record.get("spent") or []),
+    )

@@ -1,17 +1,18 @@
-"""The stream's consumer: decisions and reservations into the ledger, usage, then recorded marks out of rings."""
+"""The stream's consumer: what happened into the ledger and the usage, then recorded marks out of the rings."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from cutlass.domain.allotments import Allotment, trim
-from cutlass.domain.ledger import LedgerEntry, reservation_entry
-from cutlass.domain.metering import AllotmentKey, Event, event_of
+from cutlass.domain.ledger import EntryKind, LedgerEntry, reservation_entry
+from cutlass.domain.metering import AllotmentKey, Event, ending_of, event_of
 from cutlass.domain.periods import from_millis, to_millis
 from cutlass.storage import keys
-from cutlass.storage.allotments import Allotments
-from cutlass.storage.codec import decode_item
-from cutlass.storage.items import allotment_from_item, reservation_from_item
+from cutlass.storage.allotments import Allotments, allotment_of
+from cutlass.storage.codec import Item, decode_item
+from cutlass.storage.items import allotment_from_item, pool_from_item, reservation_from_item
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.usage import Usage
 
@@ -47,23 +48,27 @@ class Meter:
         The order matters: a mark may leave a ring only when its decision is found in the ledger.
         """
         events: list[Event] = []
+        others: list[LedgerEntry] = []
         newest: dict[keys.Key, Allotment] = {}
-        aside: list[LedgerEntry] = []
         for record in records:
-            if entry := _reservation(record, self._allotments.region):
-                aside.append(entry)
-            change = _change(record, self._allotments.region)
+            image = _image(record, self._allotments.region)
+            if image is None:
+                continue
+            if beside := _reservation(image) or _ending(image):
+                others.append(beside)
+            change = _change(image)
             if change is None:
                 continue
-            key, owner, old, new, at = change
-            if event := event_of(owner, old, new, at):
+            key, owner, old, new = change
+            if event := event_of(owner, old, new, image.at):
                 events.append(event)
                 newest[key] = new
         entries = [event.entry for event in events if event.entry]
-        segments = self._ledger.record(entries + aside)
+        segments = self._ledger.record(entries + others)
         rollups = self._usage.record(events)
-        refusals = sum(entry.reason is not None for entry in entries)
-        return Metered(len(entries) - refusals, refusals, segments, rollups, self._trim(newest))
+        kinds = Counter(entry.kind for entry in entries)
+        decisions, refusals = kinds[EntryKind.DECISION], kinds[EntryKind.REFUSAL]
+        return Metered(decisions, refusals, segments, rollups, self._trim(newest))
 
     def _trim(self, newest: dict[keys.Key, Allotment]) -> int:
         now_ms, trims = to_millis(self._clock()), 0
@@ -74,32 +79,48 @@ class Meter:
         return trims
 
 
-def _reservation(record: dict[str, object], region: str) -> LedgerEntry | None:
-    """Read what a reservation did off a stream record; None for other items, other regions' and deletions."""
-    image = record["dynamodb"]
-    if not isinstance(image, dict) or "NewImage" not in image:
-        return None
-    if keys.parse_reservation(image["Keys"]["pk"]["S"], image["Keys"]["sk"]["S"]) != region:
-        return None
-    return reservation_entry(reservation_from_item(decode_item(image["NewImage"])))
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """One of this region's items as a stream record tells it: before, None at its birth, and after."""
+
+    key: keys.Key
+    old: Item | None
+    new: Item
+    at: datetime
 
 
-def _change(
-    record: dict[str, object], region: str
-) -> tuple[keys.Key, AllotmentKey, Allotment | None, Allotment, datetime] | None:
-    """Read an allotment's change off a stream record; None for other items, other regions' and deletions."""
+def _reservation(image: _Image) -> LedgerEntry | None:
+    """Read what a reservation did; None for other items."""
+    if keys.parse_reservation(*image.key) is None:
+        return None
+    return reservation_entry(reservation_from_item(image.new))
+
+
+def _image(record: dict[str, object], region: str) -> _Image | None:
+    """Read a stream record; None for other regions' items and deletions."""
     image = record["dynamodb"]
     if not isinstance(image, dict) or "NewImage" not in image:
         return None
     key = image["Keys"]["pk"]["S"], image["Keys"]["sk"]["S"]
-    parsed = keys.parse_allotment(*key)
-    if parsed is None or parsed[0] != region:
+    if key[0].partition("#")[0] != region:
         return None
-    old, new = image.get("OldImage"), image["NewImage"]
-    return (
-        key,
-        AllotmentKey(*parsed),
-        allotment_from_item(decode_item(old)) if old else None,
-        allotment_from_item(decode_item(new)),
-        from_millis(int(float(image["ApproximateCreationDateTime"]) * 1000)),
-    )
+    old = image.get("OldImage")
+    at = from_millis(int(float(image["ApproximateCreationDateTime"]) * 1000))
+    return _Image(key, decode_item(old) if old else None, decode_item(image["NewImage"]), at)
+
+
+def _change(image: _Image) -> tuple[keys.Key, AllotmentKey, Allotment | None, Allotment] | None:
+    """Read an allotment's change; None for other items."""
+    parsed = keys.parse_allotment(*image.key)
+    if parsed is None:
+        return None
+    return image.key, AllotmentKey(*parsed), allotment_of(image.old), allotment_from_item(image.new)
+
+
+def _ending(image: _Image) -> LedgerEntry | None:
+    """Read what ended in a pool; None for other items, and where nothing did."""
+    parsed = keys.parse_pool(image.key[0])
+    if parsed is None:
+        return None
+    old = pool_from_item(image.old) if image.old else None
+    return ending_of(*parsed, old, pool_from_item(image.new), image.at)

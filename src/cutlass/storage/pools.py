@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from cutlass.domain.grants import Grant
-from cutlass.domain.pools import Pool, mint, of_user
+from cutlass.domain.pools import Pool, end, mint, of_user
 from cutlass.storage import keys
 from cutlass.storage.codec import Wire
 from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression, update_of
@@ -74,6 +74,31 @@ class Pools:
             except ConditionFailedError as moved:
                 item = moved.item
         return pool.burned if item is None else int(item["burned"])
+
+    def end(self, org_id: str, meter: str, pool: Pool, now_ms: int) -> int:
+        """End what a voided or expired pool has left, if it still has what was seen; returns the units."""
+        ended = end(pool, now_ms)
+        if not pool.available or ended is pool:
+            return 0
+        counter = "burned" if pool.voided else "expired"
+        try:
+            self._dynamo.update(
+                self._table,
+                keys.pools(self.region, org_id, meter, pool.user_id),
+                pool.key,
+                expression(
+                    f"SET available = available - :left, {counter} = {counter} + :ended",
+                    "available = :seen AND voided = :voided",
+                    left=pool.available,
+                    ended=pool.available,
+                    seen=pool.available,
+                    voided=pool.voided,
+                ),
+                returns="NONE",
+            )
+        except ConditionFailedError:
+            return 0  # it was written meanwhile: the next look ends the rest
+        return pool.available
 
     def draw_of(self, org_id: str, meter: str, pool: Pool, units: int, *, birth: bool) -> Wire:
         """Make the write that takes units out of a pool for an allotment; `birth` counts a new member."""

@@ -209,12 +209,13 @@ class _Meter:
         return {period.key: period for period in begun[:2]}
 
     def _charged(self, ledger: Ledger, start: datetime) -> dict[str, int]:
-        """Units charged to each user, in the ledger of one region."""
+        """Units charged to each user and not refunded, in the ledger of one region."""
         charged: dict[str, int] = defaultdict(int)
         end = self._of.clock() + timedelta(days=1)
         for entry in ledger.between(self._org_id, start - timedelta(days=1), end):
-            if entry.kind is EntryKind.DECISION and entry.meter == self._meter and entry.user_id:
-                charged[entry.user_id] += entry.units
+            sign = {EntryKind.DECISION: 1, EntryKind.REFUND: -1}.get(entry.kind, 0)
+            if sign and entry.meter == self._meter and entry.user_id:
+                charged[entry.user_id] += sign * entry.units
         return charged
 
     def _problem(self, breach: Breach) -> Problem:
