@@ -11,7 +11,7 @@ from cutlass.storage.directory import Directory, grant_to_item, void_to_item
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
 
-_WRITE_AHEAD = timedelta(days=1)
+WRITE_AHEAD = timedelta(days=1)
 """How long before a period ends the next one's grants are written, so that every region sees them in time."""
 
 _RACES = 8
@@ -47,7 +47,7 @@ class Minting:
         now = self._clock()
         period = organisation.period_at(self._catalogue, now)
         complete = here
-        for moment in [now, period.end] if period.end - now <= _WRITE_AHEAD else [now]:
+        for moment in [now, period.end] if period.end - now <= WRITE_AHEAD else [now]:
             if home != here and any(self._wrong(organisation, moment, at=here)):
                 complete = home
             if complete == home:

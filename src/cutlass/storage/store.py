@@ -14,10 +14,12 @@ from cutlass.domain.plans import Catalogue, Topology
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments
 from cutlass.storage.balances import Balances
+from cutlass.storage.compensation import Compensation
 from cutlass.storage.decider import Decider
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo, DynamoError, Tally
 from cutlass.storage.grants import Grants
+from cutlass.storage.housekeeping import Housekeeping
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.metering import Meter
 from cutlass.storage.minting import Minting
@@ -25,6 +27,7 @@ from cutlass.storage.organisations import Organisations
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
 from cutlass.storage.reconciliation import Reconciliation
+from cutlass.storage.refunds import Refunds
 from cutlass.storage.reservations import Reservations
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
@@ -115,6 +118,19 @@ class Store:
         )
         self.grants = Grants(self.directory, self.keeper, catalogue, organisations, clock)
         self.balances = Balances(dynamo, self.directory, self.pools, self.usage, catalogue, limits, clock)
+        ledger = settings.table(keys.LEDGER)
+        self.refunds = Refunds(peers, self.directory, self.ledger, catalogue, clock, limits=limits, ledger=ledger)
+        self.compensation = Compensation(dynamo, ledger, region, topology.regions, self.refunds)
+        self.housekeeping = Housekeeping(
+            dynamo,
+            self.directory,
+            self.allotments,
+            self.pools,
+            self.minting,
+            catalogue,
+            clock,
+            monotonic,
+        )
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
         self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
 

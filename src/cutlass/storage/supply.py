@@ -14,6 +14,7 @@ from cutlass.domain.allotments import Allotment, settle
 from cutlass.domain.decisions import Reason
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Category
+from cutlass.domain.metering import AllotmentKey
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.refills import Draw, Shortage, adopt, plan_refill, refill
@@ -22,7 +23,8 @@ from cutlass.storage.allotments import Allotments, change_of
 from cutlass.storage.dynamo import Dynamo, TransactionFailedError, put_of, update_of
 from cutlass.storage.items import allotment_to_item
 from cutlass.storage.minting import Minting
-from cutlass.storage.pools import Pools, return_writes
+from cutlass.storage.pools import Pools
+from cutlass.storage.settling import give_back
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.subjects import Subject, Subjects
 
@@ -193,20 +195,12 @@ class Supply:
             earlier = self._allotments.earlier(org_id, user_id, meter, subject.period.key)
             holding = [(period, met) for period, met in earlier if met.available]
             for period, met in holding:
-                self._settle(self._allotments.key(org_id, user_id, meter, period), subject, met)
+                owner = AllotmentKey(self._allotments.region, org_id, user_id, meter, period)
+                settled = settle(met, to_millis(self._clock()), everything=True)
+                give_back(self._dynamo, self._allotments.table, owner, met, settled)
             if not holding:
                 return [met for _, met in earlier]
         raise UnavailableError("the period before is still being settled", hint="send the request again")
-
-    def _settle(self, key: keys.Key, subject: Subject, met: Allotment) -> None:
-        """Empty an allotment whose period has ended: units go back to their pools, expired ones end."""
-        settled = settle(met, to_millis(self._clock()), everything=True)
-        table, region = self._allotments.table, self._allotments.region
-        org_id, user_id = subject.organisation.org_id, subject.user.user_id
-        writes = return_writes(table, region, org_id, subject.meter, user_id, settled.returns)
-        writes.append(update_of(table, *key, change_of(met, settled.allotment)))
-        with suppress(TransactionFailedError):
-            self._dynamo.transact(writes)
 
     def _with_others(self, subject: Subject, base: Allotment) -> tuple[Allotment, int]:
         """Count in what was used elsewhere; returns also what the user's limit leaves beyond all of it.
@@ -215,7 +209,7 @@ class Supply:
         what is known to be used, here at once and elsewhere as it arrives.
         """
         others = [other for other in self._subjects.others(subject).values() if other]
-        base = replace(base, total=base.used + sum(other.used for other in others))
+        base = replace(base, total=base.kept + sum(other.kept for other in others))
         if subject.limit is None:
             return base, MAX_UNITS
         own = base.extra + sum(other.extra for other in others)

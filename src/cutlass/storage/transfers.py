@@ -14,18 +14,17 @@ from datetime import datetime
 from cutlass.domain.allotments import Allotment, release
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Grant
+from cutlass.domain.metering import AllotmentKey
 from cutlass.domain.periods import to_millis
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.transfers import idle, send_rights, to_send
 from cutlass.storage import keys
-from cutlass.storage.allotments import Allotments, change_of
+from cutlass.storage.allotments import Allotments
 from cutlass.storage.codec import Item
 from cutlass.storage.dynamo import (
     ConditionFailedError,
     Dynamo,
-    TransactionFailedError,
     expression,
-    update_of,
 )
 from cutlass.storage.items import (
     accepted_from,
@@ -36,7 +35,7 @@ from cutlass.storage.items import (
     sent_to,
 )
 from cutlass.storage.peers import Peers
-from cutlass.storage.pools import return_writes
+from cutlass.storage.settling import give_back
 
 _RACES = 5
 
@@ -50,6 +49,10 @@ class Holder:
     meter: str
     period: str
     ends_ms: int
+
+    def in_region(self, region: str) -> AllotmentKey:
+        """Name the holder's allotment in a region."""
+        return AllotmentKey(region, self.org_id, self.user_id, self.meter, self.period)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,8 @@ class Transfers:
             met = allotment_from_item(item)
             asleep = idle(met, now_ms)
             if asleep and met.unbacked < need and met.available:
-                self._release(there, region, holder, key, met)
+                # A decision meanwhile prevents it.
+                give_back(there, self._table, holder.in_region(region), met, release(met))
                 item = there.get(self._table, *key)
                 met = allotment_from_item(item) if item else met
             units = to_send(met.unbacked, need, idle=asleep)
@@ -187,14 +191,6 @@ class Transfers:
             else:
                 return int(sent[sent_to(self.region)])
         return 0
-
-    def _release(self, there: Dynamo, region: str, holder: Holder, key: keys.Key, met: Allotment) -> None:
-        """Give back what an idle allotment of another region holds; a decision meanwhile prevents it."""
-        freed = release(met)
-        writes = return_writes(self._table, region, holder.org_id, holder.meter, holder.user_id, freed.returns)
-        writes.append(update_of(self._table, *key, change_of(met, freed.allotment)))
-        with suppress(TransactionFailedError):
-            there.transact(writes)
 
     def _send_units(self, there: Dynamo, region: str, grant: Grant, need: int) -> int:
         pool = mint(grant, region)
