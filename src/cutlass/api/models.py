@@ -127,6 +127,16 @@ class GrantBody(_Strict):
     user_id: Identifier | None = None
 
 
+class RefundBody(_Strict):
+    """The charge to refund."""
+
+    request_id: Identifier
+    meter: Annotated[MeterName | None, BeforeValidator(_given)] = None
+    units: Annotated[int | None, Field(ge=1, le=MAX_UNITS), BeforeValidator(_given)] = None
+    reason: Annotated[str | None, Field(min_length=1, max_length=200), BeforeValidator(_given)] = None
+    refund_id: Annotated[Identifier | None, BeforeValidator(_given)] = None
+
+
 class ReservationBody(_Strict):
     """The units to set aside."""
 

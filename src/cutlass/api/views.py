@@ -5,15 +5,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cutlass.api.decisions import decision_body
+from cutlass.domain.allotments import Spent
 from cutlass.domain.ledger import LedgerEntry
 from cutlass.domain.organisations import Organisation, Terms, User
 from cutlass.domain.periods import PeriodRule, from_millis
 from cutlass.domain.plans import Catalogue, Plan
+from cutlass.domain.pools import grant_of
 from cutlass.domain.reservations import Reservation, State
 
 if TYPE_CHECKING:
     from cutlass.storage.balances import Balance
     from cutlass.storage.grants import GrantView
+    from cutlass.storage.refunds import RefundView
     from cutlass.storage.reservations import Reserved
     from cutlass.storage.usage import UsageRow
 
@@ -72,6 +75,26 @@ def ledger_body(entry: LedgerEntry) -> dict[str, Any]:
         "request_id": entry.request_id,
         "reason": entry.reason,
         "plan": entry.plan,
+        "grants": _grants(entry.spent),
+    }
+
+
+def refund_body(view: "RefundView") -> dict[str, Any]:
+    """Return the JSON object of a refund."""
+    charge, part = view.charge, view.part
+    return {
+        "id": part.refund_id,
+        "org_id": charge.org_id,
+        "user_id": charge.user_id,
+        "request_id": charge.request_id,
+        "meter": charge.meter,
+        "region": charge.region,
+        "units": part.units,
+        "charged": charge.units,
+        "refunded": view.refunded,
+        "reason": part.reason,
+        "at": view.at,
+        "grants": _grants(view.spent),
     }
 
 
@@ -130,6 +153,10 @@ def catalogue_body(catalogue: Catalogue) -> dict[str, Any]:
         ],
         "plans": [_plan(plan) for plan in catalogue.plans.values()],
     }
+
+
+def _grants(spent: Spent) -> list[dict[str, Any]]:
+    return [{"grant_id": grant_of(pool), "units": units} for pool, units in spent]
 
 
 def _terms(terms: Terms) -> dict[str, Any]:

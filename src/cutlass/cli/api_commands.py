@@ -1,4 +1,4 @@
-"""Commands that call the interface: check, grant, balance, usage, ledger, org, user."""
+"""Commands that call the interface: check, grant, refund, balance, usage, ledger, org, user."""
 
 from typing import Annotated, Any
 
@@ -9,7 +9,14 @@ from cutlass.cli.output import print_json, print_line, print_table, shown
 
 REFUSED_EXIT_CODE = 3
 
-_TOO_WIDE = ("id", "org_id", "plan", "feature", "request_id")  # of ledger entries on a terminal; JSON has them
+_TOO_WIDE = (
+    "id",
+    "org_id",
+    "plan",
+    "feature",
+    "request_id",
+    "grants",
+)  # of ledger entries on a terminal; JSON has them
 
 organisations = typer.Typer(no_args_is_help=True, help="Create, change and show organisations.")
 users = typer.Typer(no_args_is_help=True, help="Create, change and show users.")
@@ -85,6 +92,34 @@ def grant(
     else:
         until = f" until {made['expires_at']}" if made["expires_at"] else ""
         print_line(f"granted {shown(made['amount'])} {made['meter']} to {org}{until} (grant {made['id']})")
+
+
+def refund(
+    *,
+    org: Org,
+    user: Annotated[str, typer.Option("--user", help="The user who was charged.")],
+    request_id: Annotated[str, typer.Option("--request-id", help="The request that was charged.")],
+    units: Annotated[int | None, typer.Option("--units", min=1, help="How many; all that is left if not.")] = None,
+    meter: Annotated[
+        str | None, typer.Option("--meter", help="Where the request was charged on several meters.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="For the ledger.")] = None,
+    refund_id: Annotated[
+        str | None, typer.Option("--refund-id", help="Makes a repetition safe: given back once.")
+    ] = None,
+    region: Region = None,
+    as_json: Json = False,
+) -> None:
+    """Give back what a request was charged, or a part of it."""
+    from cutlass.cli.session import Session  # noqa: PLC0415
+
+    body = given(request_id=request_id, units=units, meter=meter, reason=reason, refund_id=refund_id)
+    made = Session(region).call("POST", "orgs", org, "users", user, "refunds", body=body)
+    if as_json:
+        print_json(made)
+    else:
+        whole = f"{shown(made['refunded'])} of {shown(made['charged'])}"
+        print_line(f"gave back {shown(made['units'])} {made['meter']} to {user} of {org}, {whole} of the charge")
 
 
 def balance(

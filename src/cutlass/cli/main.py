@@ -29,6 +29,7 @@ for command in (
     platform_commands.token,
     api_commands.check,
     api_commands.grant,
+    api_commands.refund,
     api_commands.balance,
     api_commands.usage,
     api_commands.ledger,

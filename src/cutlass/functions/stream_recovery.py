@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from cutlass.contracts import load_functions
-from cutlass.functions import meter, terms
+from cutlass.functions import compensator, meter, terms
 from cutlass.storage import keys, open_store
 from cutlass.storage.streams import Record, Span, open_streams
 
@@ -110,4 +110,13 @@ def _terms_again(event: dict[str, Any], context: Any) -> Any:
     return terms.handler({"Records": records}, context) if records else {"batchItemFailures": []}
 
 
-_AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {"meter": _meter_again, "terms": _terms_again}
+def _compensator_again(event: dict[str, Any], context: Any) -> Any:
+    """Look at the charges once more; what was refunded meanwhile is not refunded again."""
+    return compensator.handler(event, context)
+
+
+_AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
+    "meter": _meter_again,
+    "terms": _terms_again,
+    "compensator": _compensator_again,
+}
