@@ -13,6 +13,7 @@ from cutlass.domain.periods import from_millis
 from cutlass.domain.reservations import State
 from tests.property import holding
 from tests.property.model import HOME, REGIONS, TOPOLOGY, Company
+from tests.property.refund_rules import RefundRules
 from tests.unit.domain.samples import grant
 
 HOUR_MS = 3_600_000
@@ -28,7 +29,7 @@ aheads = st.one_of(
 )
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(RefundRules, RuleBasedStateMachine):
     """Requests, replays, grants, changes and delays in any order."""
 
     def __init__(self) -> None:
@@ -367,7 +368,7 @@ class Histories(RuleBasedStateMachine):
         for region in company.regions.values():
             for key, allotment in region.allotments.items():
                 who = key.user_id, key.period
-                used[who] = used.get(who, 0) + allotment.used
+                used[who] = used.get(who, 0) + allotment.kept
                 held[who] = held.get(who, 0) + allotment.reserved
         for (user, period), spent in used.items():
             own = sum(g.amount for g in company.grants.values() if g.user_id == user)
@@ -375,7 +376,8 @@ class Histories(RuleBasedStateMachine):
             assert taken <= company.peak[user, period] + own, f"{user} has spent or set aside {taken} in {period}"
         assert sum(used.values()) + sum(held.values()) <= sum(g.amount for g in company.grants.values())
         charged = sum(units for _, _, units in company.charged.values())
-        assert sum(used.values()) == charged + company.committed.total()
+        refunded = sum(sum(parts.values()) for parts in company.refunded.values())
+        assert sum(used.values()) == charged + company.committed.total() - refunded
 
     @invariant()
     def what_is_metered_is_what_was_used(self):
@@ -385,7 +387,7 @@ class Histories(RuleBasedStateMachine):
                 continue
             for key, allotment in region.allotments.items():
                 tally = region.tallies[key]
-                assert sum(tally.units.values()) == allotment.used, f"usage of {key}"
+                assert sum(tally.units.values()) == allotment.kept, f"usage of {key}"
                 assert sum(tally.refusals.values()) == allotment.refused, f"refusals of {key}"
                 assert tally.reserved == allotment.reserved, f"set aside: {key}"
                 assert tally.moved == allotment.drawn - allotment.returned - allotment.expired, f"in hand: {key}"

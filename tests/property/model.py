@@ -15,10 +15,9 @@ from cutlass.domain import allotments, grants, metering, organisations, pools, r
 from cutlass.domain.allotments import Allotment, Spend, Verdict
 from cutlass.domain.grants import Category, Grant
 from cutlass.domain.ids import FRESH_MS, MAX_AHEAD_MS, RequestIdentity, mark_time
-from cutlass.domain.ledger import segment_start, was_fresh
 from cutlass.domain.metering import AllotmentKey
 from cutlass.domain.organisations import Status, User, change
-from cutlass.domain.periods import Period, from_millis, to_millis
+from cutlass.domain.periods import Period, from_millis
 from cutlass.domain.plans import AtEnd, PeriodKind
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, Shortage
@@ -51,6 +50,7 @@ class Company:
         self.voided: set[str] = set()
         self.regions = {name: Region(name, self.organisation, dict(self.users)) for name in REGIONS}
         self.charged: dict[str, tuple[str, str, int]] = {}
+        self.refunded: dict[str, dict[str, int]] = {}
         self.committed: Counter[str] = Counter()
         self.peak: Counter[tuple[str, str]] = Counter()
         self.messages: list[Message] = []
@@ -377,11 +377,8 @@ class Company:
                 events.append(event)
                 newest[key] = new
         for event in events:
-            if event.entry and event.entry.reason is None:
-                at_ms, request_id = to_millis(event.entry.at), event.entry.request_id or ""
-                region.ledger.add((segment_start(at_ms), request_id))
-                if not was_fresh(request_id, at_ms):
-                    region.ledger.add((None, request_id))
+            if event.entry:
+                region.record(event.entry)
         for day, tally in metering.by_day(events, region.counted).items():
             region.counted[day] = tally.counted
             region.tallies[day[0]].include(tally)

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, fields, replace
 
 from cutlass.domain import metering
 from cutlass.domain.allotments import Allotment
-from cutlass.domain.ledger import segments_of
+from cutlass.domain.ledger import EntryKind, LedgerEntry, segment_start, segments_of, was_fresh
 from cutlass.domain.metering import AllotmentKey
 from cutlass.domain.organisations import Organisation, User
+from cutlass.domain.periods import to_millis
 from cutlass.domain.pools import Pool
+from cutlass.domain.refunds import RefundAccount
 from cutlass.domain.reservations import Reservation, State
 
 _SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held", "last"}
@@ -57,6 +59,8 @@ class Region:
     stream: list[tuple[AllotmentKey, Allotment | None, Allotment, int]] = field(default_factory=list)
     read: int = 0
     ledger: set[tuple[int | None, str]] = field(default_factory=set)
+    recorded: dict[str, LedgerEntry] = field(default_factory=dict)
+    accounts: dict[str, RefundAccount] = field(default_factory=dict)
     counted: dict[metering.DayKey, metering.Spans] = field(default_factory=dict)
     tallies: dict[AllotmentKey, metering.Tally] = field(default_factory=lambda: defaultdict(metering.Tally))
     underway: list[Transaction] = field(default_factory=list)
@@ -66,6 +70,14 @@ class Region:
     def write(self, key: AllotmentKey, new: Allotment, now_ms: int) -> None:
         self.stream.append((key, self.allotments.get(key), new, now_ms))
         self.allotments[key] = new
+
+    def record(self, entry: LedgerEntry) -> None:
+        self.recorded[entry.entry_id] = entry
+        if entry.kind is EntryKind.DECISION:
+            at_ms, request_id = to_millis(entry.at), entry.request_id or ""
+            self.ledger.add((segment_start(at_ms), request_id))
+            if not was_fresh(request_id, at_ms):
+                self.ledger.add((None, request_id))
 
     def free_for(self, reservation: Reservation) -> bool:
         """Whether a reservation may be written: a new one over none, an ended one over one that is held."""

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from cutlass.domain.ids import MAX_AHEAD_MS
 from tests.property.machine import HOUR_MS, Histories
 from tests.property.model import HOME, REGIONS
+from tests.property.refund_scenarios import REFUND_SCENARIOS
 from tests.property.scenarios_of_reservations import OF_RESERVATIONS
 
 LONDON, SYDNEY, THIRD = REGIONS
@@ -33,6 +34,7 @@ def _invariants(history: Histories) -> list[Callable[[], None]]:
         history.plans_are_granted_exactly,
         history.nobody_exceeds_a_limit,
         history.what_is_metered_is_what_was_used,
+        history.the_ledger_knows_who_paid,
     ]
 
 
@@ -347,5 +349,6 @@ SCENARIOS = [
     a_user_moves,
     two_upgrades_race,
     a_plan_is_lowered,
+    *REFUND_SCENARIOS,
     *OF_RESERVATIONS,
 ]

@@ -13,11 +13,23 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from cutlass.domain import allotments, grants, metering, organisations, pools, refills, reservations, transfers
+from cutlass.domain import (
+    allotments,
+    grants,
+    metering,
+    organisations,
+    pools,
+    refills,
+    refunds,
+    reservations,
+    transfers,
+)
 from cutlass.domain.allotments import Verdict
 from cutlass.domain.ids import FRESH_MS
+from cutlass.domain.ledger import EntryKind
 from cutlass.domain.organisations import User
 from cutlass.domain.pools import Pool
+from cutlass.domain.refunds import RefundAccount
 from tests.property import holding
 from tests.property.machine import Histories
 from tests.property.model import TOPOLOGY, Company
@@ -86,6 +98,16 @@ def _generous_settle(settled, allotment, *_):
     return replace(settled, allotment=replace(new, unbacked=new.unbacked + more, released=new.released + more))
 
 
+def _all_to_one_pool(back, spent, *_):
+    """The pool that paid last gets everything back."""
+    return ((spent[-1][0], sum(units for _, units in back)),) if back else ()
+
+
+def _refund_frees_own(refunded, allotment, last):
+    """The rights of refunded units of a user's own grants become rights of the user's limit."""
+    return replace(refunded, unbacked=allotment.unbacked + last.units, released=allotment.released + last.units)
+
+
 def _from_the_back(taken, allotment, units):
     """The units set aside are taken for those that would be spent last."""
     chunks = reversed(allotments.unspent(allotment))
@@ -118,6 +140,11 @@ def _without_limit(allotment, live, units, now_ms):
 
 def _without_the_first(allotment, live, units, now_ms):
     return allotment, sorted(live, key=lambda pool: pool.order)[1:] or live, units, now_ms
+
+
+def _as_decision(event):
+    refunded = event.entry is not None and event.entry.kind is EntryKind.REFUND
+    return replace(event, entry=replace(event.entry, kind=EntryKind.DECISION)) if refunded else event
 
 
 MUTANTS: dict[str, Mutant] = {
@@ -200,6 +227,34 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "sent rights stay": changed(transfers, "send_rights", lambda sent, a, *_: replace(sent, unbacked=a.unbacked)),
     "release frees rights that came with units": changed(allotments, "release", _released_own),
+    "a refund is forgotten": changed(RefundAccount, "part", lambda *_: None),
+    "a refund may exceed its charge": (
+        RefundAccount,
+        "left",
+        lambda _: property(lambda account: account.charged - account.refunded + 5),
+    ),
+    "a refund goes to one of the pools that paid": changed(refunds, "given_back", _all_to_one_pool),
+    "a refund goes back in the order of spending": asked(
+        refunds, "given_back", lambda spent, before, units: (spent, 0, units)
+    ),
+    "a refund of a user's own units frees rights": changed(refunds, "refund", _refund_frees_own),
+    "a refund keeps the rights": changed(
+        refunds, "refund", lambda new, a, _: replace(new, unbacked=a.unbacked, released=a.released)
+    ),
+    "a refund does not return what it refunds": changed(
+        refunds, "refund", lambda new, a, _: replace(new, returned=a.returned)
+    ),
+    "an ended pool forgets its units": changed(
+        pools, "end", lambda ended, pool, _: replace(ended, expired=pool.expired, burned=pool.burned)
+    ),
+    "an ended pool keeps its units": changed(pools, "end", lambda _, pool, *__: pool),
+    "a pool ends before its time": asked(pools, "end", lambda pool, now: (pool, now + 86_400_000)),
+    "metering counts a refund as use": changed(
+        metering, "event_of", lambda event, *_: event and _as_decision(event)
+    ),
+    "the ledger takes the last pools for those that paid": asked(
+        metering, "spent_of", lambda a, units: (replace(a, held=a.held[::-1]), units)
+    ),
     "what is set aside can still be spent": changed(
         reservations, "set_aside", lambda aside, a, _: (aside[0], replace(aside[1], available=a.available))
     ),

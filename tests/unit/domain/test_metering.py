@@ -51,7 +51,11 @@ def test_a_birth_with_its_first_refill_moves_units() -> None:
 def test_units_that_go_back_or_expire_move_out() -> None:
     before = allotment(("a", 5, NOW_MS), ("b", 7, NOW_MS + 1), seq=8)
     after = settle(before, NOW_MS, everything=True).allotment
-    assert event_of(KEY, before, after, LATER) == Event(KEY, 9, LATER, None, -12)
+    made = event_of(KEY, before, after, LATER)
+    assert made is not None
+    assert made.entry is not None
+    assert (made.seq, made.at, made.moved) == (9, LATER, -12)
+    assert (made.entry.kind, made.entry.units, made.entry.spent) == (EntryKind.EXPIRY, 5, (("a", 5),))
 
 
 def test_changes_that_count_nothing_are_no_events() -> None:

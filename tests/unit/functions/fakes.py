@@ -15,10 +15,12 @@ from cutlass.domain.ledger import EntryKind, LedgerEntry
 from cutlass.domain.organisations import Organisation, Status, User, found
 from cutlass.domain.periods import PeriodRule, to_millis
 from cutlass.domain.plans import PeriodKind
+from cutlass.domain.refunds import RefundPart
 from cutlass.domain.reservations import Reservation, State
 from cutlass.storage.balances import Balance, MeterBalance, RegionBalance
 from cutlass.storage.grants import GrantView
 from cutlass.storage.paging import Page
+from cutlass.storage.refunds import RefundView
 from cutlass.storage.reservations import Reserved
 from cutlass.storage.usage import UsageRow
 
@@ -29,6 +31,7 @@ MODULES = (
     "usage",
     "ledger",
     "grants",
+    "refunds",
     "organisations",
     "users",
     "health",
@@ -58,6 +61,7 @@ class FakeStore:
     orgs: dict[str, Organisation] = field(default_factory=dict)
     users: dict[tuple[str, str], User] = field(default_factory=dict)
     grant_views: dict[tuple[str, str], GrantView] = field(default_factory=dict)
+    refund_views: dict[tuple[str, str], RefundView] = field(default_factory=dict)
     changes: list[tuple[Any, ...]] = field(default_factory=list)
     asked: list[Any] = field(default_factory=list)
     decide: Callable[[DecisionRequest], Decision] | None = None
@@ -70,6 +74,7 @@ class FakeStore:
             get=self._org, put=self._put_org, get_user=self._user, put_user=self._put_user
         )
         self.grants = SimpleNamespace(create=self._grant, page=self._grants, void=self._void)
+        self.refunds = SimpleNamespace(create=self._refund)
         self.balances = SimpleNamespace(organisation=self._balance, user=self._balance)
         self.usage = SimpleNamespace(page=self._usage)
         self.ledger = SimpleNamespace(page=self._ledger)
@@ -147,6 +152,30 @@ class FakeStore:
         view = replace(self.grant_views[org_id, identity], voided_at=NOW)
         self.grant_views[org_id, identity] = view
         return view
+
+    def _refund(self, org_id: str, user_id: str, **asked: Any) -> tuple[RefundView, bool]:
+        self.changes.append(("refund", org_id, user_id, asked))
+        self._user(org_id, user_id)
+        identity, units = asked["refund_id"] or f"refund-{len(self.refund_views)}", asked["units"] or 5
+        if (asked["request_id"], identity) in self.refund_views:
+            return self.refund_views[asked["request_id"], identity], False
+        paid = (("050#9999999999999#requests:g", units),)
+        charge = LedgerEntry(
+            EntryKind.DECISION,
+            "d1",
+            NOW,
+            "london",
+            org_id,
+            asked["meter"] or "requests",
+            max(5, units),
+            0,
+            5,
+            user_id,
+            request_id=asked["request_id"],
+        )
+        view = RefundView(charge, RefundPart(identity, units, to_millis(NOW), asked["reason"], 0), units, paid)
+        self.refund_views[asked["request_id"], identity] = view
+        return view, True
 
     def _balance(self, org_id: str, user_id: str | None = None) -> Balance:
         if user_id is None:

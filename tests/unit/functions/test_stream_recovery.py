@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
-from cutlass.functions import meter, stream_recovery, terms
+from cutlass.contracts import load_functions
+from cutlass.functions import compensator, meter, stream_recovery, terms
 from cutlass.storage.settings import Settings
 from cutlass.storage.streams import Record, Span
 from tests.unit.functions.samples import notice, sqs_event, stream_record
@@ -112,6 +113,19 @@ def test_what_is_no_failure_of_ours_is_left_for_a_person(around: Surroundings, b
     with pytest.raises(BatchProcessingError):
         recover(body)
     assert around.given == {"meter": [], "terms": []}
+
+
+def test_charges_are_compared_once_more(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    around.given["compensator"] = []
+    monkeypatch.setattr(compensator, "handler", around.function("compensator"))
+    around.left = [stream_record(place) for place in (5, 6)]
+    assert recover(notice("compensator", 5, 6)) == {"batchItemFailures": []}
+    assert around.given["compensator"] == [around.left]
+
+
+def test_every_function_a_stream_starts_can_be_recovered() -> None:
+    started = {function.name for function in load_functions().values() if function.streams}
+    assert started <= set(stream_recovery._AGAIN)
 
 
 def test_a_qualified_name_of_the_function_is_known(around: Surroundings) -> None:
