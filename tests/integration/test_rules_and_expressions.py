@@ -19,16 +19,20 @@ from cutlass.domain.allotments import (
     settle,
     trim,
 )
+from cutlass.domain.grants import Category
 from cutlass.domain.ids import RequestIdentity
-from cutlass.domain.invariants import check_allotment
-from cutlass.domain.pools import Pool
+from cutlass.domain.invariants import check_allotment, check_pool
+from cutlass.domain.pools import Pool, end
 from cutlass.domain.refills import Draw, adopt, refill
-from cutlass.domain.reservations import Part, end, set_aside, slack
-from cutlass.domain.transfers import send_rights
-from cutlass.storage import keys
+from cutlass.domain.refunds import refund
+from cutlass.domain.reservations import Part, set_aside, slack
+from cutlass.domain.reservations import end as end_reservation
+from cutlass.domain.transfers import accept, send, send_rights
+from cutlass.storage import Store, keys
 from cutlass.storage.allotments import change_of
-from cutlass.storage.dynamo import ConditionFailedError
-from cutlass.storage.items import allotment_from_item, allotment_to_item
+from cutlass.storage.dynamo import ConditionFailedError, expression
+from cutlass.storage.items import allotment_from_item, allotment_to_item, pool_to_item
+from cutlass.storage.pools import return_writes
 from cutlass.storage.transfers import _sending
 from tests.support.world import World
 from tests.unit.domain.samples import reservation
@@ -81,6 +85,7 @@ steps = st.lists(
         changes.map(lambda c: ("change", c)),
         st.integers(0, 1).map(lambda seen: ("trim", seen)),
         st.integers(1, 30).map(lambda units: ("send", units)),
+        st.tuples(st.integers(1, 9), st.integers(0, 9)).map(lambda parts: ("refund", parts)),
         st.tuples(cuts, st.integers(0, 6)).map(lambda beside: ("aside", beside)),
     ),
     min_size=4,
@@ -94,13 +99,17 @@ def _ended(a: Allotment, most: int, spent: int, own: int) -> Allotment:
     parts = (Part("050#own#own", min(own, units), NOW_MS + 1), Part("050#other", max(0, units - own), NOW_MS))
     last = LastDecision("order-1", "default", spent, NOW_MS, 7)
     made = reservation(units=units, parts=parts)
-    return replace(end(a, made, min(spent, units + a.available), NOW_MS).allotment, last=last) if units else a
+    return (
+        replace(end_reservation(a, made, min(spent, units + a.available), NOW_MS).allotment, last=last)
+        if units
+        else a
+    )
 
 
 def _pool(number: int, expires_ms: int, own: bool) -> Pool:
     return Pool(
         grant_id=f"requests:g{number}",
-        category="paid",
+        category=Category.PAID,
         priority=50,
         starts_ms=0,
         expires_ms=expires_ms,
@@ -185,7 +194,13 @@ def _aside(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int])
         return model
     parts, planned = set_aside(model, units)
     change = change_of(model, planned, on_terms=True, slack=slack(model, units))
-    now = replace(model, available=model.available - spent, used=model.used + spent, seq=model.seq + 1)
+    now = replace(
+        model,
+        available=model.available - spent,
+        used=model.used + spent,
+        total=model.total + spent,
+        seq=model.seq + 1,
+    )
     assert allotments.change(key, model, now)
     try:
         allotments._dynamo.update(allotments.table, *key, change)
@@ -197,4 +212,90 @@ def _aside(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int])
     return set_aside(now, units)[1]
 
 
-_STEPS = {"consume": _consume, "refuse": _refuse, "change": _change, "trim": _trim, "send": _send, "aside": _aside}
+def _refund(allotments, key: keys.Key, model: Allotment, parts: tuple[int, int]) -> Allotment:
+    """Refund some units of an organisation's pool and some of the user's own, as far as there are any."""
+    ours, own = min(parts[0], model.kept), min(parts[1], max(0, model.kept - parts[0]))
+    paid = ((_pool(0, 1, own=False), ours), (_pool(1, 1, own=True), own))
+    spent = tuple((pool.key, units) for pool, units in paid if units)
+    if not spent:
+        return model
+    last = LastDecision("order-1", "default", ours + own, NOW_MS, 7, None, "r1", spent)
+    new = refund(model, last)
+    assert allotments.change(key, model, new)
+    return new
+
+
+_STEPS = {
+    "consume": _consume,
+    "refuse": _refuse,
+    "change": _change,
+    "trim": _trim,
+    "send": _send,
+    "refund": _refund,
+    "aside": _aside,
+}
+
+pool_steps = st.lists(
+    st.tuples(st.sampled_from(["draw", "return", "send", "accept", "void", "end"]), st.integers(1, 400)),
+    min_size=3,
+    max_size=20,
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps=pool_steps, own=st.booleans())
+def test_any_history_of_a_pool_is_the_same_in_the_store_and_by_the_rules(
+    world: World, steps: list, own: bool
+) -> None:
+    store, meter = world.stores["london"], f"m{next(NUMBERS)}"
+    model = _pool(0, NOW_MS + 1_000, own)
+    pk = keys.pools("london", world.org, meter, model.user_id)
+    store.dynamo.put(store.allotments.table, pool_to_item(model, pk))
+    now_ms = NOW_MS
+    for kind, units in steps:
+        now_ms += units
+        seen = model
+        match kind:
+            case "draw":
+                model = _drawn(store, world.org, meter, model, units)
+            case "return":
+                back = min(units, model.allotted - model.returned)
+                if back:
+                    table = store.allotments.table
+                    (write,) = return_writes(table, "london", world.org, meter, "ann", {model.key: back})
+                    store.dynamo.call("UpdateItem", write["Update"])
+                    model = replace(model, available=model.available + back, returned=model.returned + back)
+            case "send" if model.available >= units:
+                store.dynamo.update(store.allotments.table, pk, model.key, _sending("sydney", units, "available"))
+                model = send(model, "sydney", units)
+            case "accept":
+                store.transfers._accept((pk, model.key), "sydney", units, "available")
+                model = accept(model, "sydney", units)
+            case "void":
+                store.dynamo.update(
+                    store.allotments.table, pk, model.key, expression("SET voided = :yes", yes=True)
+                )
+                model = replace(model, voided=True)
+            case "end":
+                ended = store.pools.end(world.org, meter, model, now_ms)
+                model = end(model, now_ms)
+                assert ended == seen.available - model.available
+                if ended:
+                    assert store.pools.end(world.org, meter, seen, now_ms) == 0, "a look that came late"
+        (stored,) = store.pools.of(world.org, meter, model.user_id, own=own)
+        assert stored == model, f"after {kind} {units}"
+        assert check_pool(model) == [], f"after {kind} {units}"
+
+
+def _drawn(store: Store, org_id: str, meter: str, model: Pool, units: int) -> Pool:
+    write = store.pools.draw_of(org_id, meter, model, units, birth=False)
+    try:
+        store.dynamo.call("UpdateItem", write["Update"])
+    except ConditionFailedError:
+        assert model.available < units or model.voided
+        return model
+    return replace(model, available=model.available - units, allotted=model.allotted + units)

@@ -5,25 +5,35 @@ stands still unless the test moves it.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from botocore.credentials import Credentials
 
 from cutlass.contracts import load_catalogue, load_tables, load_topology
 from cutlass.domain import invariants
+from cutlass.domain.allotments import Allotment, unspent
 from cutlass.domain.decisions import Decision, DecisionRequest
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.ids import new_request_id
-from cutlass.domain.periods import to_millis
+from cutlass.domain.ledger import EntryKind, LedgerEntry
+from cutlass.domain.metering import EXPIRED_IN_HAND
+from cutlass.domain.periods import PeriodRule, to_millis
 from cutlass.domain.plans import Catalogue
+from cutlass.domain.pools import Pool
 from cutlass.domain.reservations import Reservation, State
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store, keys
 from cutlass.storage.codec import Item, decode_item
+from cutlass.storage.compensation import Compensated
 from cutlass.storage.dynamo import Tally
+from cutlass.storage.housekeeping import Kept
 from cutlass.storage.items import allotment_from_item, pool_from_item, reservation_from_item
+from cutlass.storage.ledger import _entries
+from cutlass.storage.refunds import RefundView
 from cutlass.storage.reservations import Reserved
 from cutlass.storage.settings import Settings
 from tests.support.engines import Engine
@@ -80,10 +90,18 @@ class World:
     def pass_time(self, **parts: float) -> None:
         self.now += timedelta(**parts)
 
-    def found(self, *, plan: str = "basic", home: str = "london", user: str = "ann", **limits: int) -> None:
+    def found(
+        self,
+        *,
+        plan: str = "basic",
+        home: str = "london",
+        user: str = "ann",
+        period: PeriodRule | None = None,
+        **limits: int,
+    ) -> None:
         """Make the world's organisation and a user of it, and let every region know them."""
         store = self.stores[home]
-        store.organisations.put(self.org, plan=plan, home_region=home)
+        store.organisations.put(self.org, plan=plan, home_region=home, period=period)
         store.organisations.put_user(self.org, user, limits=limits)
         self.replicate()
 
@@ -107,6 +125,8 @@ class World:
             records = readers[identity].read(1000)
             empty = 0 if records else empty + 1
             found += [record for record in records if self._ours(record)]
+        for record in found:  # told in the world's time, not in the machine's
+            record["dynamodb"]["ApproximateCreationDateTime"] = self.now.timestamp()
         return found
 
     def _ours(self, record: Record) -> bool:
@@ -126,6 +146,19 @@ class World:
         self.stores[region].meter.record(records)
         return records
 
+    def compensate(self, region: str) -> Compensated:
+        """Run the consumer of a region's ledger over all that is new, its own and copies."""
+        return self.stores[region].compensation.compensate(self.records(region, "ledger", "compensator"))
+
+    def keep_house(self) -> list[Kept]:
+        """Run every region's housekeeping once, over all organisations of the engine."""
+        return [store.housekeeping.run(600) for store in self.stores.values()]
+
+    def refund(self, request_id: str, region: str = "london", user: str = "ann", **options: object) -> RefundView:
+        """Ask for a refund; returns it, made now or before."""
+        create = self.stores[region].refunds.create
+        return create(self.org, user, request_id=request_id, **options)[0]  # type: ignore[arg-type]
+
     def replicate(self) -> None:
         """Carry what each region wrote to all others, and the changed terms into their items."""
         self.replicator.arrive()
@@ -138,28 +171,59 @@ class World:
         counted.write_units = counted.read_units = 0.0
         yield counted
 
-    def audit(self, meter: str = "requests", *, ledger: bool = False) -> list[str]:
+    def audit(self, meter: str = "requests", *, ledger: bool = False, metered: bool = False) -> list[str]:
         """What is wrong with the organisation's items, over all regions; nothing, if all is well.
 
-        It looks past a cut between the regions, as a store of its own.
+        It looks past a cut between the regions, as a store of its own. With `metered`, all that was written has
+        come into the ledger: then every unit that is out of a pool is looked for there.
         """
-        self.audited = self.store("london").reconciliation.organisation(self.org, meters=[meter], ledger=ledger)
+        self.audited = self.store("london").reconciliation.organisation(
+            self.org, meters=[meter], ledger=ledger or metered
+        )
         assert not self.audited.not_compared, "nothing goes on here that could be in the way"
+        assert not (metered and self.audited.behind), "not everything was metered"
         found = [f"{problem.pk} {problem.sk}: {problem.words}" for problem in self.audited.problems]
-        return found + [
-            line for region in self.topology.regions for line in self._reservation_problems(region, meter)
-        ]
+        for region in self.topology.regions:
+            found += self._reservation_problems(region, meter)
+            found += self._unlike_the_ledger(region, meter) if metered else []
+        return found
 
-    def _reservation_problems(self, region: str, meter: str) -> list[str]:
-        """What is wrong with a region's reservations, and with what they say of their units' pools."""
-        reservations = [one for one in self.reservations(region) if one.meter == meter]
-        pools, held = [], {}
+    def held(self, region: str, meter: str) -> tuple[list[Pool], dict[tuple[str, str], Allotment]]:
+        """A region's pools and, by user and period, its allotments."""
+        pools: list[Pool] = []
+        held: dict[tuple[str, str], Allotment] = {}
         for item in self._items(region, self.stores[region].allotments.table):
             key = keys.parse_allotment(item["pk"], item["sk"])
             if key and key[3] == meter:
                 held[key[2], key[4]] = allotment_from_item(item)
             elif item["pk"].startswith(f"{region}#{self.org}#{meter}#pools"):
                 pools.append(pool_from_item(item))
+        return pools, held
+
+    def _unlike_the_ledger(self, region: str, meter: str) -> list[str]:
+        """Where a region's pools and its ledger do not agree in what is out of them."""
+        pools, held = self.held(region, meter)
+        out: Counter[str] = Counter()
+        recorded = self._items(region, self.stores[region].settings.table(keys.LEDGER))
+        for entry in chain.from_iterable(map(_entries, recorded)):
+            for pool, units in entry.spent if entry.meter == meter else ():
+                out[pool] += units * _out(entry, pool)
+        for allotment in held.values():
+            for chunk, units in unspent(allotment):
+                out[chunk.pool] += units
+        for one in self.reservations(region):
+            for part in one.parts if one.state is State.HELD and one.meter == meter else ():
+                out[part.pool] += part.units
+        return [
+            f"{region}: {pool.allotted - pool.returned} units are out of {pool.key}, by the ledger {out[pool.key]}"
+            for pool in pools
+            if pool.allotted - pool.returned != out[pool.key]
+        ]
+
+    def _reservation_problems(self, region: str, meter: str) -> list[str]:
+        """What is wrong with a region's reservations, and with what they say of their units' pools."""
+        reservations = [one for one in self.reservations(region) if one.meter == meter]
+        pools, held = self.held(region, meter)
         problems = invariants.check_attribution(pools, held.values(), reservations)
         for owner, allotment in held.items():
             of_owner = [one for one in reservations if (one.user_id, one.period) == owner]
@@ -199,3 +263,11 @@ class World:
     def request_id(self, *, ahead_ms: int = 0) -> str:
         """A time-ordered request id of the world's time."""
         return new_request_id(to_millis(self.now) + ahead_ms)
+
+
+def _out(entry: LedgerEntry, pool: str) -> int:
+    """How an entry counts in what is out of a pool: 1 for units that left, -1 for those that came back."""
+    if entry.kind is EntryKind.RELEASE:  # what was set aside went back, unless its grant had ended
+        return int(to_millis(entry.at) >= int(pool.split("#")[1]))
+    signs = {EntryKind.DECISION: 1, EntryKind.REFUND: -1}
+    return signs.get(entry.kind, int(entry.reason == EXPIRED_IN_HAND))
