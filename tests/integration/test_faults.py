@@ -84,6 +84,7 @@ class Run:
         self.stores = {region: [self._impatient(region) for _ in range(2)] for region in REGIONS}
         self.unmetered: dict[str, list[Record]] = {region: [] for region in REGIONS}
         self.sent: list[Sent] = []
+        self.turn = threading.Lock()
 
     def _impatient(self, region: str) -> Store:
         """A store that looks for an answer on record as often as ever, but sooner."""
@@ -111,6 +112,8 @@ class Run:
         return [self._ask(rng) for _ in range(self.scenario.requests // CLIENTS)]
 
     def _ask(self, rng: random.Random) -> Sent:
+        with self.turn:  # time passes with the requests, so that a slow machine is no other test
+            self.world.pass_time(milliseconds=rng.choice([5, 50, 200]))
         region = rng.choice(["london", "london", "sydney"])
         sent = Sent(rng.choice(self.scenario.users), rng.randint(1, 5), self.world.request_id())
         for _ in range(rng.randint(1, 6)):  # a client gives up some day
@@ -133,10 +136,9 @@ class Run:
         return store.decider.decide(request).allowed
 
     def _background(self, over: threading.Event) -> None:
-        """Time passes, consumers run and copies arrive: now and then, and not always to the end."""
+        """Consumers run and copies arrive: now and then, and not always to the end."""
         rng = random.Random(self.seed)
         while not over.is_set():
-            self.world.pass_time(milliseconds=rng.choice([5, 50, 400]))
             with suppress(UnavailableError, CrashError):
                 self._meter(rng.choice(REGIONS))
             with suppress(UnavailableError, CrashError):
