@@ -12,21 +12,19 @@ from datetime import UTC, datetime, timedelta
 from botocore.credentials import Credentials
 
 from cutlass.contracts import load_catalogue, load_tables, load_topology
-from cutlass.domain import invariants
 from cutlass.domain.decisions import Decision, DecisionRequest
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.ids import new_request_id
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import Catalogue
-from cutlass.domain.reservations import Reservation, State
+from cutlass.domain.reservations import Reservation
 from cutlass.platform.streams import Record, StreamReader
-from cutlass.storage import Store, keys
-from cutlass.storage.codec import Item, decode_item
+from cutlass.storage import Store
 from cutlass.storage.dynamo import Tally
-from cutlass.storage.items import allotment_from_item, pool_from_item, reservation_from_item
 from cutlass.storage.reservations import Reserved
 from cutlass.storage.settings import Settings
 from tests.support.engines import Engine
+from tests.support.holdings import Holdings
 from tests.support.replicator import Replicator
 
 CREDENTIALS = Credentials("111111111111", "local")
@@ -145,56 +143,12 @@ class World:
         """
         self.audited = self.store("london").reconciliation.organisation(self.org, meters=[meter], ledger=ledger)
         assert not self.audited.not_compared, "nothing goes on here that could be in the way"
-        found = [f"{problem.pk} {problem.sk}: {problem.words}" for problem in self.audited.problems]
-        return found + [
-            line for region in self.topology.regions for line in self._reservation_problems(region, meter)
-        ]
-
-    def _reservation_problems(self, region: str, meter: str) -> list[str]:
-        """What is wrong with a region's reservations, and with what they say of their units' pools."""
-        reservations = [one for one in self.reservations(region) if one.meter == meter]
-        pools, held = [], {}
-        for item in self._items(region, self.stores[region].allotments.table):
-            key = keys.parse_allotment(item["pk"], item["sk"])
-            if key and key[3] == meter:
-                held[key[2], key[4]] = allotment_from_item(item)
-            elif item["pk"].startswith(f"{region}#{self.org}#{meter}#pools"):
-                pools.append(pool_from_item(item))
-        problems = invariants.check_attribution(pools, held.values(), reservations)
-        for owner, allotment in held.items():
-            of_owner = [one for one in reservations if (one.user_id, one.period) == owner]
-            problems += invariants.check_reservations(allotment, of_owner)
-        return [f"{region}: {line}" for line in problems] + self._deadline_problems(region, reservations)
+        problems = [f"{problem.pk} {problem.sk}: {problem.words}" for problem in self.audited.problems]
+        return problems + [line for region in self.stores for line in Holdings(self, region).problems(meter)]
 
     def reservations(self, region: str = "london") -> list[Reservation]:
         """All reservations the organisation ever made in a region."""
-        items = self._items(region, self.stores[region].allotments.table, f"{region}#reservation#")
-        return [reservation_from_item(item) for item in items if item["org"] == self.org]
-
-    def _deadline_problems(self, region: str, reservations: list[Reservation]) -> list[str]:
-        """A reservation is found by its deadline as long as it is held, and no longer."""
-        items = self._items(region, self.stores[region].allotments.table, f"{region}#deadlines#")
-        due = {item["sk"].partition("#")[2] for item in items}
-        return [
-            f"{region}: reservation {one.name} is {one.state}, its deadline says otherwise"
-            for one in reservations
-            if (one.name in due) != (one.state is State.HELD)
-        ]
-
-    def _items(self, region: str, table: str, prefix: str | None = None) -> Iterator[Item]:
-        """Every item of the organisation in a region's table, or every one whose key begins with a prefix."""
-        request: dict[str, object] = {
-            "TableName": table,
-            "ConsistentRead": True,
-            "FilterExpression": "begins_with(pk, :prefix)",
-            "ExpressionAttributeValues": {":prefix": {"S": prefix or f"{region}#{self.org}#"}},
-        }
-        while True:
-            answer = self.engine.wire(region).call("dynamodb", "Scan", request)
-            yield from map(decode_item, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return Holdings(self, region).reservations
 
     def request_id(self, *, ahead_ms: int = 0) -> str:
         """A time-ordered request id of the world's time."""
