@@ -5,38 +5,32 @@ stands still unless the test moves it.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 
 from botocore.credentials import Credentials
 
 from cutlass.contracts import load_catalogue, load_tables, load_topology
-from cutlass.domain import invariants
-from cutlass.domain.allotments import Allotment, unspent
+from cutlass.domain.allotments import Allotment
 from cutlass.domain.decisions import Decision, DecisionRequest
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.ids import new_request_id
-from cutlass.domain.ledger import EntryKind, LedgerEntry
-from cutlass.domain.metering import EXPIRED_IN_HAND
 from cutlass.domain.periods import PeriodRule, to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import Pool
-from cutlass.domain.reservations import Reservation, State
+from cutlass.domain.reservations import Reservation
 from cutlass.platform.streams import Record, StreamReader
-from cutlass.storage import Store, keys
-from cutlass.storage.codec import Item, decode_item
+from cutlass.storage import Store
 from cutlass.storage.compensation import Compensated
 from cutlass.storage.dynamo import Tally
 from cutlass.storage.housekeeping import Kept
-from cutlass.storage.items import allotment_from_item, pool_from_item, reservation_from_item
-from cutlass.storage.ledger import _entries
 from cutlass.storage.refunds import RefundView
 from cutlass.storage.reservations import Reserved
 from cutlass.storage.settings import Settings
+from tests.support.books import unlike_the_ledger
 from tests.support.engines import Engine
+from tests.support.holdings import Holdings
 from tests.support.replicator import Replicator
 
 CREDENTIALS = Credentials("111111111111", "local")
@@ -183,91 +177,21 @@ class World:
         assert not self.audited.not_compared, "nothing goes on here that could be in the way"
         assert not (metered and self.audited.behind), "not everything was metered"
         found = [f"{problem.pk} {problem.sk}: {problem.words}" for problem in self.audited.problems]
-        for region in self.topology.regions:
-            found += self._reservation_problems(region, meter)
-            found += self._unlike_the_ledger(region, meter) if metered else []
+        for region in self.stores:
+            holdings = Holdings(self, region)
+            found += holdings.problems(meter)
+            found += unlike_the_ledger(self, region, meter, holdings) if metered else []
         return found
 
     def held(self, region: str, meter: str) -> tuple[list[Pool], dict[tuple[str, str], Allotment]]:
         """A region's pools and, by user and period, its allotments."""
-        pools: list[Pool] = []
-        held: dict[tuple[str, str], Allotment] = {}
-        for item in self._items(region, self.stores[region].allotments.table):
-            key = keys.parse_allotment(item["pk"], item["sk"])
-            if key and key[3] == meter:
-                held[key[2], key[4]] = allotment_from_item(item)
-            elif item["pk"].startswith(f"{region}#{self.org}#{meter}#pools"):
-                pools.append(pool_from_item(item))
-        return pools, held
-
-    def _unlike_the_ledger(self, region: str, meter: str) -> list[str]:
-        """Where a region's pools and its ledger do not agree in what is out of them."""
-        pools, held = self.held(region, meter)
-        out: Counter[str] = Counter()
-        recorded = self._items(region, self.stores[region].settings.table(keys.LEDGER))
-        for entry in chain.from_iterable(map(_entries, recorded)):
-            for pool, units in entry.spent if entry.meter == meter else ():
-                out[pool] += units * _out(entry, pool)
-        for allotment in held.values():
-            for chunk, units in unspent(allotment):
-                out[chunk.pool] += units
-        for one in self.reservations(region):
-            for part in one.parts if one.state is State.HELD and one.meter == meter else ():
-                out[part.pool] += part.units
-        return [
-            f"{region}: {pool.allotted - pool.returned} units are out of {pool.key}, by the ledger {out[pool.key]}"
-            for pool in pools
-            if pool.allotted - pool.returned != out[pool.key]
-        ]
-
-    def _reservation_problems(self, region: str, meter: str) -> list[str]:
-        """What is wrong with a region's reservations, and with what they say of their units' pools."""
-        reservations = [one for one in self.reservations(region) if one.meter == meter]
-        pools, held = self.held(region, meter)
-        problems = invariants.check_attribution(pools, held.values(), reservations)
-        for owner, allotment in held.items():
-            of_owner = [one for one in reservations if (one.user_id, one.period) == owner]
-            problems += invariants.check_reservations(allotment, of_owner)
-        return [f"{region}: {line}" for line in problems] + self._deadline_problems(region, reservations)
+        holdings = Holdings(self, region)
+        return holdings.pools(meter), holdings.allotments(meter)
 
     def reservations(self, region: str = "london") -> list[Reservation]:
         """All reservations the organisation ever made in a region."""
-        items = self._items(region, self.stores[region].allotments.table, f"{region}#reservation#")
-        return [reservation_from_item(item) for item in items if item["org"] == self.org]
-
-    def _deadline_problems(self, region: str, reservations: list[Reservation]) -> list[str]:
-        """A reservation is found by its deadline as long as it is held, and no longer."""
-        items = self._items(region, self.stores[region].allotments.table, f"{region}#deadlines#")
-        due = {item["sk"].partition("#")[2] for item in items}
-        return [
-            f"{region}: reservation {one.name} is {one.state}, its deadline says otherwise"
-            for one in reservations
-            if (one.name in due) != (one.state is State.HELD)
-        ]
-
-    def _items(self, region: str, table: str, prefix: str | None = None) -> Iterator[Item]:
-        """Every item of the organisation in a region's table, or every one whose key begins with a prefix."""
-        request: dict[str, object] = {
-            "TableName": table,
-            "ConsistentRead": True,
-            "FilterExpression": "begins_with(pk, :prefix)",
-            "ExpressionAttributeValues": {":prefix": {"S": prefix or f"{region}#{self.org}#"}},
-        }
-        while True:
-            answer = self.engine.wire(region).call("dynamodb", "Scan", request)
-            yield from map(decode_item, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return Holdings(self, region).reservations
 
     def request_id(self, *, ahead_ms: int = 0) -> str:
         """A time-ordered request id of the world's time."""
         return new_request_id(to_millis(self.now) + ahead_ms)
-
-
-def _out(entry: LedgerEntry, pool: str) -> int:
-    """How an entry counts in what is out of a pool: 1 for units that left, -1 for those that came back."""
-    if entry.kind is EntryKind.RELEASE:  # what was set aside went back, unless its grant had ended
-        return int(to_millis(entry.at) >= int(pool.split("#")[1]))
-    signs = {EntryKind.DECISION: 1, EntryKind.REFUND: -1}
-    return signs.get(entry.kind, int(entry.reason == EXPIRED_IN_HAND))
