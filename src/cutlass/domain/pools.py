@@ -36,8 +36,8 @@ class Pool:
     rate, rated_units, rated_ms : int
         How fast units were handed out, in thousandths of a unit per second, when so many were out, at that
         time. A hint: it decides how much is held ahead and moved, never whether something may be.
-    swept_ms : int
-        When a region last began to take back what its allotments hold.
+    swept_ms, idle_swept_ms : int
+        When somebody last began to take back what the region's allotments hold: all, or only idle ones.
     """
 
     grant_id: str
@@ -57,6 +57,7 @@ class Pool:
     rated_units: int = 0
     rated_ms: int = 0
     swept_ms: int = 0
+    idle_swept_ms: int = 0
     voided: bool = False
     sent: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)

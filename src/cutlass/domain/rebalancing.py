@@ -1,7 +1,7 @@
 """Rebalancing: how much of a grant belongs in which region, and whose units are taken back when a pool is dry."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cutlass.domain.allotments import Allotment
 from cutlass.domain.pools import Pool
@@ -9,8 +9,8 @@ from cutlass.domain.rates import spent_in
 from cutlass.domain.refills import HORIZON_MS, pace
 from cutlass.domain.transfers import idle
 
-SWEEP_MS = 1000
-"""One sweep of what allotments hold begins at most so often, in all processes of a region."""
+SWEEP_MS, IDLE_SWEEP_MS = 1000, 3000
+"""One sweep of what allotments hold, of all or of idle ones, begins at most so often, whoever makes it."""
 
 PULL_MS = HORIZON_MS
 """A pool that lasts less than this looks for units in other regions before it is dry."""
@@ -104,9 +104,11 @@ def next_pause(pause_ms: int) -> int:
     return min(LONGEST_PAUSE_MS, max(FIRST_PAUSE_MS, 2 * pause_ms))
 
 
-def may_sweep(pools: Iterable[Pool], now_ms: int) -> bool:
-    """Whether the last sweep of some pools' allotments began long enough ago."""
-    return all(now_ms - pool.swept_ms >= SWEEP_MS for pool in pools)
+def claim_sweep(pool: Pool, now_ms: int, *, only_idle: bool) -> Pool | None:
+    """Have a sweep of a pool's allotments to oneself; None if the last one began a moment ago."""
+    if only_idle:
+        return replace(pool, idle_swept_ms=now_ms) if now_ms - pool.idle_swept_ms >= IDLE_SWEEP_MS else None
+    return replace(pool, swept_ms=now_ms) if now_ms - pool.swept_ms >= SWEEP_MS else None
 
 
 def enough(rate: int, need: int) -> int:

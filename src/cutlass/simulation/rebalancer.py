@@ -15,6 +15,9 @@ from cutlass.simulation.world import READ_FACTOR, TRANSACTION_FACTOR, Wait, Worl
 STREAM_MS = (500.0, 1000.0)
 """How long the stream takes to tell the rebalancer of a pool that gets short."""
 
+CLAIMS, CLAIM_WAIT_MS = 4, 300.0
+"""How often and after how long a claim to sweep is tried again, where somebody would be refused without."""
+
 TICK_MS = 60_000.0
 """How often the rebalancer looks by itself."""
 
@@ -95,19 +98,23 @@ class Rebalancer:
 
     def _push_all(self) -> Came:
         """Send to regions whose pools last less, and take in what was sent here."""
-        world, here = self._world, self._store
         came = 0
-        for grant_id in list(here.pools):
-            yield world.write_ms() * READ_FACTOR
-            now_ms, grant = world.clock(here.number), self._setting.grants[grant_id]
+        for grant_id in list(self._store.pools):
+            grant = self._setting.grants[grant_id]
             came += yield from self.calls.accept_sent(grant)
-            pool = here.pools[grant_id].value
-            if not pool.live(now_ms):
-                continue
-            others = self.stocks(grant, now_ms)
-            for region, units in rebalancing.to_push(rebalancing.stock(pool, now_ms), others).items():
-                yield from self.calls.push_units(grant, region, units)
+            yield from self._push(grant)
         return came
+
+    def _push(self, grant: Grant) -> Came:
+        """Send what this region has of a grant beyond its share to regions whose pools last less."""
+        world, here = self._world, self._store
+        yield world.write_ms() * READ_FACTOR
+        now_ms, pool, went = world.clock(here.number), here.pools[grant.grant_id].value, 0
+        if pool.live(now_ms):
+            sent = rebalancing.to_push(rebalancing.stock(pool, now_ms), self.stocks(grant, now_ms))
+            for region, units in sent.items():
+                went += yield from self.calls.push_units(grant, region, units)
+        return went
 
     # --- at a shortage --------------------------------------------------------------------------------
 
@@ -147,16 +154,23 @@ class Rebalancer:
         return came, self.calls.all_answer()
 
     def sweep(self, grants: list[Grant], enough: int, *, only_idle: bool = False) -> Came:
-        """Take back what allotments here hold, until enough came; nothing if another process does it now."""
+        """Take back what allotments here hold, until enough came; 0 also if another process does it now."""
         world, here = self._world, self._store
         now_ms = world.clock(here.number)
         until, pause = self._fruitless[only_idle]
         if world.now < until:
             return 0
-        yield world.write_ms()
         sweep = Sweep(here, self._cursors.get(here.name, 0))
-        if not sweep.claim(grants, now_ms, world.now):
-            return 0
+        for claimed in range(CLAIMS):
+            yield world.write_ms()
+            now_ms = world.clock(here.number)
+            if sweep.claim(grants, now_ms, world.now, only_idle=only_idle):
+                break
+            if only_idle or claimed + 1 == CLAIMS:
+                return 0
+            yield CLAIM_WAIT_MS
+            if sum(pool.available for pool in here.live_pools(grants, now_ms)) >= enough:
+                return enough
         came = 0
         yield world.write_ms() * READ_FACTOR
         found = sweep.look()
@@ -167,6 +181,8 @@ class Rebalancer:
             came += sweep.take(batch, world.now)
             if came >= enough:
                 break
+        for grant in grants if came else []:
+            self._run(self._push(grant))  # the others may be as short
         pause = 0 if came else rebalancing.next_pause(pause)
         self._fruitless[only_idle] = (world.now + pause, pause)
         return came
@@ -176,7 +192,7 @@ class Rebalancer:
         world, came = self._world, 0
         now_ms = world.clock(self._store.number)
         sweep = Sweep(self.calls.others[region], self._cursors.get(region, 0))
-        if not (yield from self.calls.call(region, lambda: sweep.claim(grants, now_ms, world.now))):
+        if not (yield from self.calls.call(region, partial(self._claim_there, sweep, grants))):
             return 0
         found = yield from self.calls.call(region, sweep.look)
         self._cursors[region] = sweep.cursor
@@ -187,6 +203,9 @@ class Rebalancer:
             if told is None or came >= enough:
                 break
         return came
+
+    def _claim_there(self, sweep: Sweep, grants: list[Grant]) -> bool:
+        return sweep.claim(grants, self._world.clock(self._store.number), self._world.now, only_idle=True)
 
     def _take_there(self, sweep: Sweep, batch: Found) -> int:
         return sweep.take(batch, self._world.now)

@@ -15,6 +15,12 @@ from cutlass.simulation.world import READ_FACTOR, World
 _DRY_MS = 1000.0
 """How long a shortage is believed without asking around again."""
 
+_AGAIN_MS = 500.0
+"""After how long a first search that found nothing is made again: the others may be taking units back now."""
+
+_CALM_MS = 5000.0
+"""After how long without a shortage the next one counts as a first."""
+
 _POLL_MS = 25.0
 """How often those who wait for another's search look at the pools."""
 
@@ -72,6 +78,9 @@ class Shortages:
         self._searching.add(key)
         try:
             reason: Reason | None = yield from self._search(user, base, units, shortage, grants)
+            if reason is not None and key is None and (dry is None or world.now - dry.until > _CALM_MS):
+                yield _AGAIN_MS
+                reason = yield from self._search(user, base, units, shortage, grants)
         finally:
             self._searching.discard(key)
         if reason is not None:

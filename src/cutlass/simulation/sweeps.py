@@ -1,7 +1,6 @@
 """Taking back what users hold, as `cutlass.storage.sweeps` does it: here, or idle users' in another region."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cutlass.domain import allotments, rebalancing
 from cutlass.domain.allotments import Allotment
@@ -24,16 +23,16 @@ class Sweep:
         self._store = store
         self.cursor = cursor
 
-    def claim(self, grants: list[Grant], now_ms: int, now: float) -> bool:
+    def claim(self, grants: list[Grant], now_ms: int, now: float, *, only_idle: bool) -> bool:
         """Have this sweep to oneself: a conditional write to the pool of one of the grants."""
         item = next((self._store.pools[g.grant_id] for g in grants if g.grant_id in self._store.pools), None)
         if item is None:
             return False
         self._store.write_units += ITEM_UNITS
-        if not rebalancing.may_sweep([item.value], now_ms):
-            return False
-        item.write(replace(item.value, swept_ms=now_ms), now, self._store.network)
-        return True
+        claimed = rebalancing.claim_sweep(item.value, now_ms, only_idle=only_idle)
+        if claimed is not None:
+            item.write(claimed, now, self._store.network)
+        return claimed is not None
 
     def look(self) -> Found:
         """Read the next allotments on the roster; the next sweep goes on behind them."""
