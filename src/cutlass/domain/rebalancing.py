@@ -62,8 +62,7 @@ def to_pull(here: Stock, others: Mapping[str, Stock], need: int = 0) -> dict[str
     rates = here.rate + sum(other.rate for other in others.values())
     total = here.available + sum(other.available for other in others.values())
     spare = {
-        region: other.available - (total * other.rate // rates if rates else 0)
-        for region, other in others.items()
+        region: other.available - (total * other.rate // rates if rates else 0) for region, other in others.items()
     }
     missing = max(need, total * here.rate // rates - here.available if rates else 0)
     asked: dict[str, int] = {}

@@ -87,7 +87,6 @@ class Rebalancer:
 
     def _gather(self, grant: Grant) -> Came:
         """Have what idle users hold given back, here and elsewhere, before a grant ends."""
-        world, here = self._world, self._store
         came = yield from self.sweep([grant], MAX_UNITS, only_idle=True)
         for other in self._others:
             if self.calls.answers(other.name):
@@ -181,10 +180,10 @@ class Rebalancer:
             came += sweep.take(batch, world.now)
             if came >= enough:
                 break
-        for grant in grants if came else []:
-            self._run(self._push(grant))  # the others may be as short
         pause = 0 if came else rebalancing.next_pause(pause)
         self._fruitless[only_idle] = (world.now + pause, pause)
+        for grant in grants if came and not only_idle else []:
+            yield from self._push(grant)  # the others may be as short
         return came
 
     def sweep_there(self, grants: list[Grant], region: str, enough: int) -> Came:

@@ -15,12 +15,6 @@ from cutlass.simulation.world import READ_FACTOR, World
 _DRY_MS = 1000.0
 """How long a shortage is believed without asking around again."""
 
-_AGAIN_MS = 500.0
-"""After how long a first search that found nothing is made again: the others may be taking units back now."""
-
-_CALM_MS = 5000.0
-"""After how long without a shortage the next one counts as a first."""
-
 _POLL_MS = 25.0
 """How often those who wait for another's search look at the pools."""
 
@@ -38,6 +32,10 @@ class _Dry:
     units: int
     reason: Reason
 
+    def tells(self, units: int) -> bool:
+        """Whether it tells that so many units are short too."""
+        return units == self.units or (units > self.units and self.reason is not Reason.REGION_SHORT)
+
 
 class Shortages:
     """Relieves the shortages of one region; of those that come together, one asks and the others wait."""
@@ -52,7 +50,7 @@ class Shortages:
         self._searching: set[Key] = set()
 
     def copies(self, user: int) -> dict[str, Allotment | None]:
-        """This region's copies of a user's allotments in the other regions."""
+        """Find the copies here of a user's allotments in the other regions."""
         world, here = self._world, self._store.number
         found: dict[str, Allotment | None] = {}
         for other in self._others:
@@ -67,7 +65,7 @@ class Shortages:
         own = any(grant.user_id for grant in grants)
         key = user if shortage.of_user or own else None
         dry = self._dry.get(key)
-        if dry and world.now < dry.until and units >= dry.units:
+        if dry and world.now < dry.until and dry.tells(units):
             return dry.reason
         if key in self._searching:
             while key in self._searching:
@@ -78,9 +76,6 @@ class Shortages:
         self._searching.add(key)
         try:
             reason: Reason | None = yield from self._search(user, base, units, shortage, grants)
-            if reason is not None and key is None and (dry is None or world.now - dry.until > _CALM_MS):
-                yield _AGAIN_MS
-                reason = yield from self._search(user, base, units, shortage, grants)
         finally:
             self._searching.discard(key)
         if reason is not None:

@@ -38,7 +38,11 @@ class Sweep:
         """Read the next allotments on the roster; the next sweep goes on behind them."""
         roster = self._store.roster
         start = self.cursor if self.cursor < len(roster) else 0
-        looked = (roster[start:] + roster[:start])[:LOOKED_AT] if len(roster) <= LOOKED_AT else roster[start : start + LOOKED_AT]
+        looked = (
+            (roster[start:] + roster[:start])[:LOOKED_AT]
+            if len(roster) <= LOOKED_AT
+            else roster[start : start + LOOKED_AT]
+        )
         self.cursor = start + len(looked)
         return [(user, self._store.allotments[user].value) for user in looked]
 
@@ -58,6 +62,8 @@ class Sweep:
 def batches(found: Found, now_ms: int, *, only_idle: bool) -> Iterator[Found]:
     """Those worth emptying, in the order of the rules, by transaction."""
     held = {str(user): (user, met) for user, met in found}
-    chosen = rebalancing.worth_sweeping(((name, met) for name, (_, met) in held.items()), now_ms, only_idle=only_idle)
+    chosen = rebalancing.worth_sweeping(
+        ((name, met) for name, (_, met) in held.items()), now_ms, only_idle=only_idle
+    )
     for start in range(0, len(chosen), TOGETHER):
         yield [held[name] for name in chosen[start : start + TOGETHER]]
