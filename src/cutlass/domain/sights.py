@@ -1,4 +1,4 @@
-"""What one region sees of some grants: its own pools as they are, those of other regions as its copies show them."""
+"""What one region sees of some grants: its own pools as they are, others' as its copies show them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

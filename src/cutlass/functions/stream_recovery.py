@@ -110,4 +110,13 @@ def _terms_again(event: dict[str, Any], context: Any) -> Any:
     return terms.handler({"Records": records}, context) if records else {"batchItemFailures": []}
 
 
-_AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {"meter": _meter_again, "terms": _terms_again}
+def _rebalance_again(_event: dict[str, Any], _context: Any) -> Any:
+    """Do nothing: what the records say is old, and the schedule has looked at every pool since."""
+    return {"batchItemFailures": []}
+
+
+_AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
+    "meter": _meter_again,
+    "terms": _terms_again,
+    "rebalance": _rebalance_again,
+}

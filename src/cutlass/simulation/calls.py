@@ -76,17 +76,6 @@ class Calls:
             self._away[region] = world.now + _AWAY_MS
         return units
 
-    def accept_sent(self, grant: Grant) -> Came:
-        """Take in what the copies of the other regions' pools show to be sent here."""
-        world, here, came = self._world, self._store, 0
-        for other in self.others.values():
-            item, mine = other.pools.get(grant.grant_id), here.pools.get(grant.grant_id)
-            pool = None if item is None else item.copy(here.number, world.now, world.network)
-            sent = pool.sent.get(here.name, 0) if pool else 0
-            if mine and sent > mine.value.accepted.get(other.name, 0):
-                came += yield from self.accept_units(grant, other.name, sent)
-        return came
-
     def answers(self, region: str) -> bool:
         """Whether a region answered lately."""
         return region in self._reachable()

@@ -1,12 +1,13 @@
 """Units that move ahead of need and at a shortage, as `cutlass.storage.rebalancer` moves them."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable
 from functools import partial
 
 from cutlass.domain import rebalancing
 from cutlass.domain.grants import Grant
 from cutlass.domain.plans import MAX_UNITS
-from cutlass.domain.rebalancing import Stock
+from cutlass.domain.pools import Pool
+from cutlass.domain.sights import Sight
 from cutlass.simulation.calls import Calls, Taken
 from cutlass.simulation.store import Store
 from cutlass.simulation.sweeps import Found, Sweep, batches
@@ -72,7 +73,11 @@ class Rebalancer:
         yield world.write_ms() * READ_FACTOR
         now_ms = world.clock(here.number)
         grant, pool = self._setting.grants[grant_id], here.pools[grant_id].value
-        asked = rebalancing.pulls_ahead(pool, self.stocks(grant, now_ms), now_ms) if pool.live(now_ms) else {}
+        asked = (
+            rebalancing.pulls_ahead(pool, self.sight([grant]).stocks(grant.grant_id, now_ms), now_ms)
+            if pool.live(now_ms)
+            else {}
+        )
         came = 0
         for region, units in asked.items():
             came += yield from self.calls.take_units(grant, region, units, 0)
@@ -100,7 +105,7 @@ class Rebalancer:
         came = 0
         for grant_id in list(self._store.pools):
             grant = self._setting.grants[grant_id]
-            came += yield from self.calls.accept_sent(grant)
+            came += yield from self.accept_sent(grant)
             yield from self._push(grant)
         return came
 
@@ -110,30 +115,40 @@ class Rebalancer:
         yield world.write_ms() * READ_FACTOR
         now_ms, pool, went = world.clock(here.number), here.pools[grant.grant_id].value, 0
         if pool.live(now_ms):
-            sent = rebalancing.to_push(rebalancing.stock(pool, now_ms), self.stocks(grant, now_ms))
+            sent = rebalancing.to_push(
+                rebalancing.stock(pool, now_ms), self.sight([grant]).stocks(grant.grant_id, now_ms)
+            )
             for region, units in sent.items():
                 went += yield from self.calls.push_units(grant, region, units)
         return went
 
     # --- at a shortage --------------------------------------------------------------------------------
 
-    def stocks(self, grant: Grant, now_ms: int) -> Mapping[str, Stock]:
-        """What the copies of the other regions' pools show; of a pool nobody has seen, its share."""
-        world, here = self._world, self._store
-        found = {}
-        for other in self._others:
-            item = other.pools.get(grant.grant_id)
-            pool = None if item is None else item.copy(here.number, world.now, world.network)
-            found[other.name] = (
-                rebalancing.stock(pool, now_ms) if pool else Stock(grant.split.get(other.name, 0), 0)
-            )
-        return found
+    def sight(self, grants: Iterable[Grant]) -> Sight:
+        """What this region sees of some grants: its pools, and its copies of the others'."""
+        here, chosen = self._store, {grant.grant_id: grant for grant in grants}
+        own = {grant_id: here.pools[grant_id].value for grant_id in chosen if grant_id in here.pools}
+        others = {other.name: self._copies(other, chosen) for other in self._others}
+        return Sight(here.name, chosen, own, others)
+
+    def _copies(self, other: Store, grants: Iterable[str]) -> dict[str, Pool]:
+        world, here = self._world, self._store.number
+        items = {grant_id: other.pools[grant_id] for grant_id in grants if grant_id in other.pools}
+        copies = {grant_id: item.copy(here, world.now, world.network) for grant_id, item in items.items()}
+        return {grant_id: pool for grant_id, pool in copies.items() if pool is not None}
+
+    def accept_sent(self, grant: Grant) -> Came:
+        """Take in what the copies of the other regions' pools show to be sent here."""
+        came = 0
+        for region, cumulative in self.sight([grant]).sent_here(grant.grant_id).items():
+            came += yield from self.calls.accept_units(grant, region, cumulative)
+        return came
 
     def pull(self, grants: list[Grant], need: int) -> Taken:
         """Get units of some grants from other regions; returns what came, and whether all answered."""
         world, here, came = self._world, self._store, 0
         for grant in grants:
-            came += yield from self.calls.accept_sent(grant)
+            came += yield from self.accept_sent(grant)
         if came:
             return came, True
         for grant in grants:
@@ -141,7 +156,7 @@ class Rebalancer:
                 continue
             now_ms = world.clock(here.number)
             own = rebalancing.stock(here.pools[grant.grant_id].value, now_ms)
-            others = self.stocks(grant, now_ms)
+            others = self.sight([grant]).stocks(grant.grant_id, now_ms)
             asked = rebalancing.to_pull(own, others, need - came)
             order = [*asked, *(region for region in others if region not in asked)]
             for region in order:

@@ -106,7 +106,7 @@ class Shortages:
         pools = self._store.live_pools(grants, now_ms)
         need = max(1, units - base.available - self._available(grants))
         rate = sum(pool.rate_at(now_ms) for pool in pools)
-        there = self._units_anywhere(grants)
+        there = self._rebalancer.sight(grants).units()
         came, everywhere, pulled = 0, True, False
         if there >= rebalancing.enough(rate, need):
             came, everywhere = yield from rebalancer.pull(grants, need)
@@ -123,7 +123,7 @@ class Shortages:
 
     def _rights_elsewhere(self, user: int, base: Allotment, units: int, grants: list[Grant]) -> bool:
         """Whether rights of the user's limit may lie in other regions, as far as this region knows."""
-        own = self._units_anywhere([grant for grant in grants if grant.user_id])
+        own = self._rebalancer.sight([grant for grant in grants if grant.user_id]).units()
         if base.limit is not None and base.total + units > base.limit + base.extra + own:
             return False
         there = base.unbacked + own
@@ -134,21 +134,6 @@ class Shortages:
                 there += other.unbacked + other.available
                 there += other.sent.get(self._store.name, 0) - base.accepted.get(region, 0)
         return there >= units - base.available
-
-    def _units_anywhere(self, grants: list[Grant]) -> int:
-        """Units left in all regions' pools, as far as this region knows; a pool it does not see is full."""
-        world, here = self._world, self._store
-        units = sum(pool.available for pool in here.live_pools(grants, world.clock(here.number)))
-        for other in self._others:
-            for grant in grants:
-                item, mine = other.pools.get(grant.grant_id), here.pools.get(grant.grant_id)
-                accepted = mine.value.accepted.get(other.name, 0) if mine else 0
-                pool = None if item is None else item.copy(here.number, world.now, world.network)
-                if pool is None:
-                    units += grant.split.get(other.name, 0) - accepted
-                else:
-                    units += pool.available + (pool.sent.get(here.name, 0) - accepted if mine else 0)
-        return units
 
     def _take_rights(self, user: int, base: Allotment, units: int) -> Generator[float, None, tuple[int, bool]]:
         calls = self._rebalancer.calls

@@ -5,7 +5,7 @@ found again in its replicated copy. Everything here may be cut short at any step
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -90,12 +90,11 @@ class Rebalancer:
                 moved += self.even_out(organisation)
         return moved
 
-    def short_pools(self, pools: Iterable[Pool]) -> bool:
-        """Whether any of some pools will need units from elsewhere soon."""
+    def short_soon(self, pool: Pool) -> bool:
+        """Whether a pool of an organisation's will need units from elsewhere soon."""
         now_ms = self._now()
-        return any(
-            pool.live(now_ms) and pool.rate > 0 and pool.cover_ms(now_ms) < rebalancing.PULL_MS for pool in pools
-        )
+        cover_ms = pool.cover_ms(now_ms)
+        return pool.user_id is None and pool.live(now_ms) and pool.rate > 0 and cover_ms < rebalancing.PULL_MS
 
     # --- at a shortage --------------------------------------------------------------------------------
 
