@@ -38,6 +38,7 @@ class Rebalancer:
         self._pause: dict[str, tuple[float, int]] = {}
         self._cursors: dict[str, int] = {}
         self._fruitless: dict[bool, tuple[float, int]] = {False: (0.0, 0), True: (0.0, 0)}
+        self._gathered: tuple[float, int] = (0.0, 0)
         world.later(TICK_MS * (0.5 + world.rng.random()), self._tick)
 
     # --- what the stream and the schedule start -------------------------------------------------------
@@ -83,21 +84,12 @@ class Rebalancer:
             came += yield from self.calls.take_units(grant, region, units, 0)
         pool = here.pools[grant_id].value
         if pool.cover_ms(now_ms) < rebalancing.SCARCE_MS and pool.live(now_ms):
-            came += yield from self._gather(grant)
+            came += yield from self.sweep([grant], MAX_UNITS, only_idle=True)
+            came += yield from self.gather([grant], 0)
             asked = asked or {here.name: 0}
         if asked:
             pause = 0 if came else rebalancing.next_pause(self._pause.get(grant_id, (0.0, 0))[1])
             self._pause[grant_id] = (world.now + pause, pause)
-        return came
-
-    def _gather(self, grant: Grant) -> Came:
-        """Have what idle users hold given back, here and elsewhere, before a grant ends."""
-        came = yield from self.sweep([grant], MAX_UNITS, only_idle=True)
-        for other in self._others:
-            if self.calls.answers(other.name):
-                freed = yield from self.sweep_there([grant], other.name, MAX_UNITS)
-                if freed:
-                    came += yield from self.calls.take_units(grant, other.name, freed, 0)
         return came
 
     def _push_all(self) -> Came:
@@ -199,6 +191,22 @@ class Rebalancer:
         self._fruitless[only_idle] = (world.now + pause, pause)
         for grant in grants if came and not only_idle else []:
             yield from self._push(grant)  # the others may be as short
+        return came
+
+    def gather(self, grants: list[Grant], need: int) -> Came:
+        """Have idle users of other regions give back what they hold there; returns what came here."""
+        until, pause = self._gathered
+        if self._world.now < until:
+            return 0
+        came = 0
+        for other in self._others:
+            if not self.calls.answers(other.name):
+                continue
+            freed = yield from self.sweep_there(grants, other.name, MAX_UNITS)
+            for grant in grants if freed else []:
+                came += yield from self.calls.take_units(grant, other.name, freed, need)
+        pause = 0 if came else rebalancing.next_pause(pause)
+        self._gathered = (self._world.now + pause, pause)
         return came
 
     def sweep_there(self, grants: list[Grant], region: str, enough: int) -> Came:

@@ -80,6 +80,10 @@ class Shortages:
             self._searching.discard(key)
         if reason is not None:
             self._dry[key] = _Dry(world.now + _DRY_MS, units, reason)
+            # Whoever waited for the search does not wait for this.
+            if not shortage.of_user and (yield from self._rebalancer.gather(grants, units)):
+                self._dry.pop(key, None)
+                return None
         return reason
 
     def _search(self, user: int, base: Allotment, units: int, shortage: Shortage, grants: list[Grant]) -> Answer:

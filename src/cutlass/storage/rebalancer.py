@@ -67,8 +67,11 @@ class Rebalancer:
             for region, units in wishes.items():
                 came += self._transfers.take_units(sight.grants[grant_id], pool, region, units)
             scarce = bool(pool.rate) and not came and pool.cover_ms(now_ms) < rebalancing.SCARCE_MS
-            if scarce:
-                came += self._gather(organisation, meter, sight, pool)
+            if scarce:  # have what idle users hold given back, here and elsewhere, before the grant ends
+                period = organisation.period_at(self._catalogue, self._clock()).key
+                swept = Swept(org_id, meter, period)
+                came += self._sweep(swept, sight, MAX_UNITS, only_idle=True)
+                came += self.gather(swept, sight, 0)
             asked = asked or bool(wishes) or scarce
         if asked:
             self._pauses.note(("pull", org_id, meter), fruitless=not came)
@@ -136,6 +139,22 @@ class Rebalancer:
             self._push(self._subjects.refreshed(sight))
         return came
 
+    def gather(self, swept: Swept, sight: Sight, need: int) -> int:
+        """Have idle users of other regions give back what they hold there; returns what came here."""
+        pool, key = _common(sight), ("elsewhere", swept.org_id, swept.meter)
+        if pool is None or self._pauses.on(key):
+            return 0
+        came = 0
+        for region in self._peers.others:
+            freed = 0
+            with suppress(UnavailableError), self._peers.reach(region) as there:
+                if self._sweeps.claim(there, region, swept, pool.key, only_idle=True):
+                    freed = self._sweeps.sweep(there, region, swept, MAX_UNITS, only_idle=True)
+            for grant_id, mine in sight.own.items() if freed else ():
+                came += self._transfers.take_units(sight.grants[grant_id], mine, region, freed, need)
+        self._pauses.note(key, fruitless=not came)
+        return came
+
     # --- the parts ------------------------------------------------------------------------------------
 
     def _now(self) -> int:
@@ -156,23 +175,9 @@ class Rebalancer:
                     went += units
         return went
 
-    def _gather(self, organisation: Organisation, meter: str, sight: Sight, pool: Pool) -> int:
-        """Have what idle users hold given back, here and elsewhere, before a grant ends."""
-        period = organisation.period_at(self._catalogue, self._clock()).key
-        swept, grant = Swept(organisation.org_id, meter, period), sight.grants[pool.grant_id]
-        came = self._sweep(swept, sight, MAX_UNITS, only_idle=True)
-        for region in self._peers.others:
-            freed = 0
-            with suppress(UnavailableError), self._peers.reach(region) as there:
-                if self._sweeps.claim(there, region, swept, pool.key, only_idle=True):
-                    freed = self._sweeps.sweep(there, region, swept, MAX_UNITS, only_idle=True)
-            if freed:
-                came += self._transfers.take_units(grant, pool, region, freed)
-        return came
-
     def _sweep(self, swept: Swept, sight: Sight, enough: int, *, only_idle: bool) -> int:
         key = ("idle" if only_idle else "all", swept.org_id, swept.meter)
-        pool = next((pool for pool in sight.own.values() if pool.user_id is None), None)
+        pool = _common(sight)
         if pool is None or self._pauses.on(key):
             return 0
         here = self._peers.here
@@ -187,3 +192,8 @@ class Rebalancer:
             if (there_now := self._subjects.refreshed(sight).available()) > sight.available():
                 return there_now - sight.available()
         return 0
+
+
+def _common(sight: Sight) -> Pool | None:
+    """The pool of everybody's on which sweeps are claimed."""
+    return next((pool for pool in sight.own.values() if pool.user_id is None), None)

@@ -114,9 +114,18 @@ class Shortages:
                 return None
             dry = Dry(self._monotonic() + _DRY_SECONDS, units, reason, shortage, subject)
             self._remember(key, dry)
+            if not shortage.of_user and self._gather(subject, units, sight):
+                self.forget(subject)
+                return None
         # Whoever asks again finds it by its own key, without finding out whether it has grants of its own.
         self._remember(own, replace(dry, subject=subject))
         return dry.reason
+
+    def _gather(self, subject: Subject, units: int, sight: Sight) -> int:
+        """Look for what idle users hold in other regions; whoever waited for the search does not wait for this."""
+        if not subject.plan.meters[subject.meter].wait_for_regions:
+            return 0
+        return self._rebalancer.gather(_swept(subject), sight, units)
 
     def _wait(self, other: threading.Event, subject: Subject, units: int, shortage: Shortage) -> None:
         for _ in range(_LOOKS):
@@ -200,11 +209,14 @@ class Shortages:
         if plenty:
             came = self._rebalancer.pull(sight, need)
         if not came:
-            swept = Swept(subject.organisation.org_id, subject.meter, subject.period.key)
-            came = self._rebalancer.sweep(swept, sight, enough, share=may_wait)
+            came = self._rebalancer.sweep(_swept(subject), sight, enough, share=may_wait)
         if not came and may_wait and not plenty and there >= need:
             came = self._rebalancer.pull(sight, need)
         return came
+
+
+def _swept(subject: Subject) -> Swept:
+    return Swept(subject.organisation.org_id, subject.meter, subject.period.key)
 
 
 def _key(subject: Subject, user_id: str | None) -> _Key:
