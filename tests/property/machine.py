@@ -180,6 +180,30 @@ class Histories(RuleBasedStateMachine):
             else:
                 self.company.commit(place, transaction)
 
+    @rule(region=regions, only_idle=st.booleans(), later=st.booleans())
+    def sweep_up(self, region, only_idle, later):
+        """A pool is dry: what allotments hold comes back, unless something comes between."""
+        place = self.company.regions[region]
+        for transaction in self.company.swept(place, only_idle=only_idle):
+            if later:
+                place.underway.append(transaction)
+            else:
+                self.company.commit(place, transaction)
+
+    @rule(origin=regions, to=regions, which=st.integers(0, 9), need=units)
+    def pull(self, origin, to, which, need):
+        """A region that is or will be short takes its share of a pool from another one."""
+        place, short = self.company.regions[origin], self.company.regions[to]
+        if origin != to and place.pools:
+            self.company.pull(place, short, sorted(place.pools)[which % len(place.pools)], need)
+
+    @rule(origin=regions, which=st.integers(0, 9))
+    def push(self, origin, which):
+        """A region sends what it has beyond its share."""
+        place = self.company.regions[origin]
+        if place.pools:
+            self.company.push(place, sorted(place.pools)[which % len(place.pools)])
+
     # --- units set aside
 
     @rule(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from cutlass.domain import allotments, grants, metering, organisations, pools, refills, transfers
+from cutlass.domain import allotments, grants, metering, organisations, pools, rebalancing, refills, transfers
 from cutlass.domain.allotments import Allotment, Spend, Verdict
 from cutlass.domain.grants import Category, Grant
 from cutlass.domain.ids import FRESH_MS, MAX_AHEAD_MS, RequestIdentity, mark_time
@@ -216,6 +216,7 @@ class Company:
             return False
         for pool_key, units in transaction.moves.items():
             pool = region.pools[pool_key]
+            pool = pools.measure(pool, units, self.now_ms) if units > 0 else pool
             counter = "allotted" if units > 0 else "returned"
             region.pools[pool_key] = replace(
                 pool,
@@ -250,6 +251,39 @@ class Company:
         moved = min(units, pool.available)
         origin.pools[pool_key] = sent = transfers.send(pool, to, moved)
         self.messages.append(Message(origin.name, to, pool_key, sent.sent.get(to, 0)))
+
+    def pull(self, origin: Region, to: Region, pool_key: str, need: int) -> None:
+        """Have a region give another what makes its pool of a grant last as long."""
+        there, here = (region.pools.get(pool_key) for region in (origin, to))
+        given = rebalancing.to_give(
+            rebalancing.stock(there, self.now_ms), rebalancing.stock(here, self.now_ms), need
+        )
+        self._move(origin, to.name, pool_key, given)
+
+    def push(self, origin: Region, pool_key: str) -> None:
+        """Have a region send what others need more, as far as it sees them."""
+        others = {
+            name: rebalancing.stock(region.pools.get(pool_key), self.now_ms)
+            for name, region in self.regions.items()
+            if region is not origin
+        }
+        here = rebalancing.stock(origin.pools[pool_key], self.now_ms)
+        for to, given in rebalancing.to_push(here, others).items():
+            self._move(origin, to, pool_key, given)
+
+    def _move(self, origin: Region, to: str, pool_key: str, units: int) -> None:
+        if not 0 <= units <= origin.pools[pool_key].available:
+            raise RuleBrokenError(f"{origin.name} gives {units} of {origin.pools[pool_key].available}")
+        self.send(origin, to, pool_key, units)
+
+    def swept(self, region: Region, *, only_idle: bool) -> list[Transaction]:
+        """Plan to take back what allotments of this period hold."""
+        period = self.period(region).key
+        held = {key.user_id: (key, met) for key, met in region.allotments.items() if key.period == period}
+        chosen = rebalancing.worth_sweeping(
+            ((user, met) for user, (_, met) in held.items()), self.now_ms, only_idle=only_idle
+        )
+        return [self.release(region, held[user][0]) for user in chosen]
 
     def send_rights(self, origin: Region, to: str, key: AllotmentKey, units: int) -> None:
         """Move rights of a user's limit towards another region, as far as they are not backed."""

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from cutlass.domain import allotments, grants, metering, organisations, pools, refills, reservations, transfers
+from cutlass.domain import (
+    allotments,
+    grants,
+    metering,
+    organisations,
+    pools,
+    rebalancing,
+    refills,
+    reservations,
+    transfers,
+)
 from cutlass.domain.allotments import Verdict
 from cutlass.domain.ids import FRESH_MS
 from cutlass.domain.organisations import User
@@ -200,6 +210,18 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "sent rights stay": changed(transfers, "send_rights", lambda sent, a, *_: replace(sent, unbacked=a.unbacked)),
     "release frees rights that came with units": changed(allotments, "release", _released_own),
+    "a sweep forgets units": changed(allotments, "release", _lossy_settle),
+    "a sweep takes beside a refill": changed(
+        allotments,
+        "release",
+        lambda freed, a: replace(freed, allotment=replace(freed.allotment, refills=a.refills)),
+    ),
+    "a sweep gives back what was spent": asked(
+        allotments, "release", lambda a: (replace(a, used=0, available=a.available + a.used),)
+    ),
+    "a region gives more than it has": changed(rebalancing, "to_give", lambda units, there, *_: units + 1),
+    "a region pushes all to everybody": changed(
+        rebalancing, "to_push", lambda _, here, others: dict.fromkeys(others, here.available)
     "what is set aside can still be spent": changed(
         reservations, "set_aside", lambda aside, a, _: (aside[0], replace(aside[1], available=a.available))
     ),

@@ -133,6 +133,16 @@ MUTANTS: dict[str, Mutant] = {
         "send",
         _told(lambda sent, pool, *_: replace(sent, available=pool.available)),
     ),
+    "a sweep forgets what comes back": (
+        allotments,
+        "release",
+        _told(lambda freed, *_: replace(freed, returns={})),
+    ),
+    "a sweep is not guarded": (
+        allotments,
+        "release",
+        _told(lambda freed, met: replace(freed, allotment=replace(freed.allotment, refills=met.refills))),
+    ),
     "a refill is not guarded": (
         refills,
         "refill",
