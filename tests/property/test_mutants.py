@@ -211,11 +211,6 @@ MUTANTS: dict[str, Mutant] = {
     "sent rights stay": changed(transfers, "send_rights", lambda sent, a, *_: replace(sent, unbacked=a.unbacked)),
     "release frees rights that came with units": changed(allotments, "release", _released_own),
     "a sweep forgets units": changed(allotments, "release", _lossy_settle),
-    "a sweep takes beside a refill": changed(
-        allotments,
-        "release",
-        lambda freed, a: replace(freed, allotment=replace(freed.allotment, refills=a.refills)),
-    ),
     "a sweep gives back what was spent": asked(
         allotments, "release", lambda a: (replace(a, used=0, available=a.available + a.used),)
     ),

@@ -138,11 +138,6 @@ MUTANTS: dict[str, Mutant] = {
         "release",
         _told(lambda freed, *_: replace(freed, returns={})),
     ),
-    "a sweep is not guarded": (
-        allotments,
-        "release",
-        _told(lambda freed, met: replace(freed, allotment=replace(freed.allotment, refills=met.refills))),
-    ),
     "a refill is not guarded": (
         refills,
         "refill",
