@@ -217,6 +217,7 @@ MUTANTS: dict[str, Mutant] = {
     "a region gives more than it has": changed(rebalancing, "to_give", lambda units, there, *_: units + 1),
     "a region pushes all to everybody": changed(
         rebalancing, "to_push", lambda _, here, others: dict.fromkeys(others, here.available)
+    ),
     "what is set aside can still be spent": changed(
         reservations, "set_aside", lambda aside, a, _: (aside[0], replace(aside[1], available=a.available))
     ),

@@ -1,7 +1,7 @@
 """Units that allotments give back: one transaction for some allotments and the pools their units came from."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cutlass.domain.allotments import Allotment, Settlement
@@ -33,12 +33,17 @@ class Return:
 
     def pools(self, region: str) -> Counter[keys.Key]:
         """Units that go back, by the pool's key."""
-        return Counter(
-            {
-                (keys.pools(region, self.org_id, self.meter, self.user_id if of_user(pool) else None), pool): units
-                for pool, units in self.settled.returns.items()
-            }
-        )
+        return by_pool(region, self.org_id, self.meter, self.user_id, self.settled.returns)
+
+
+def by_pool(region: str, org_id: str, meter: str, user_id: str, returns: Mapping[str, int]) -> Counter[keys.Key]:
+    """Units that a user's allotment gives back by the pool's sort key, as units by the pool's whole key."""
+    return Counter(
+        {
+            (keys.pools(region, org_id, meter, user_id if of_user(pool) else None), pool): units
+            for pool, units in returns.items()
+        }
+    )
 
 
 def give_back(dynamo: Dynamo, table: str, region: str, returns: Sequence[Return]) -> frozenset[int]:
@@ -50,7 +55,7 @@ def give_back(dynamo: Dynamo, table: str, region: str, returns: Sequence[Return]
     for one in returns:
         units.update(one.pools(region))
     writes = [update_of(table, *one.key, change_of(one.met, one.settled.allotment)) for one in returns]
-    writes += [_into_pool(table, key, back) for key, back in units.items()]
+    writes += return_writes(table, units)
     try:
         dynamo.transact(writes)
     except TransactionFailedError as failed:
@@ -58,14 +63,18 @@ def give_back(dynamo: Dynamo, table: str, region: str, returns: Sequence[Return]
     return frozenset()
 
 
-def _into_pool(table: str, key: keys.Key, units: int) -> Wire:
-    return update_of(
-        table,
-        *key,
-        expression(
-            "SET available = available + :units, returned = returned + :back",
-            "attribute_exists(pk)",
-            units=units,
-            back=units,
-        ),
-    )
+def return_writes(table: str, units: Mapping[keys.Key, int]) -> list[Wire]:
+    """Make the writes that put units back into the pools they came from, by the pool's key."""
+    return [
+        update_of(
+            table,
+            *key,
+            expression(
+                "SET available = available + :units, returned = returned + :back",
+                "attribute_exists(pk)",
+                units=back,
+                back=back,
+            ),
+        )
+        for key, back in units.items()
+    ]
