@@ -32,7 +32,7 @@ from cutlass.storage import Store, keys
 from cutlass.storage.allotments import change_of
 from cutlass.storage.dynamo import ConditionFailedError, expression
 from cutlass.storage.items import allotment_from_item, allotment_to_item, pool_to_item
-from cutlass.storage.pools import return_writes
+from cutlass.storage.returns import return_writes
 from cutlass.storage.transfers import _sending
 from tests.support.world import World
 from tests.unit.domain.samples import reservation
@@ -266,7 +266,7 @@ def test_any_history_of_a_pool_is_the_same_in_the_store_and_by_the_rules(
                 back = min(units, model.allotted - model.returned)
                 if back:
                     table = store.allotments.table
-                    (write,) = return_writes(table, "london", world.org, meter, "ann", {model.key: back})
+                    (write,) = return_writes(table, {(pk, model.key): back})
                     store.dynamo.call("UpdateItem", write["Update"])
                     model = replace(model, available=model.available + back, returned=model.returned + back)
             case "send" if model.available >= units:

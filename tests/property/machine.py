@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from cutlass.domain import allotments, invariants
 from cutlass.domain.allotments import Allotment, Verdict
@@ -12,15 +12,13 @@ from cutlass.domain.ids import MAX_AHEAD_MS
 from cutlass.domain.periods import from_millis
 from cutlass.domain.reservations import State
 from tests.property import holding
-from tests.property.model import HOME, REGIONS, TOPOLOGY, Company
+from tests.property.model import HOME, REGIONS, TOPOLOGY
+from tests.property.moves import Moves, regions, units, users
 from tests.property.refund_rules import RefundRules
 from tests.unit.domain.samples import grant
 
 HOUR_MS = 3_600_000
 
-regions = st.sampled_from(REGIONS)
-users = st.sampled_from(["ann", "bob"])
-units = st.one_of(st.integers(1, 5), st.integers(6, 40))
 aheads = st.one_of(
     st.just(0),
     st.integers(-6_000, 5_000),  # about fresh
@@ -29,12 +27,11 @@ aheads = st.one_of(
 )
 
 
-class Histories(RefundRules, RuleBasedStateMachine):
+class Histories(RefundRules, Moves):
     """Requests, replays, grants, changes and delays in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.company = Company()
         self.looked_up: list[tuple[str, str, str, int]] = []
 
     # --- requests
@@ -144,42 +141,6 @@ class Histories(RefundRules, RuleBasedStateMachine):
                 place.underway.append(transaction)
             else:
                 company.settle(place, key)
-
-    # --- rights that move between regions
-
-    @rule(origin=regions, to=regions, which=st.integers(0, 9), moved=units)
-    def send(self, origin, to, which, moved):
-        """A region sends units of a pool to another one."""
-        place = self.company.regions[origin]
-        if origin != to and place.pools:
-            self.company.send(place, to, sorted(place.pools)[which % len(place.pools)], moved)
-
-    @rule(origin=regions, to=regions, user=users, moved=units)
-    def send_rights(self, origin, to, user, moved):
-        """A region sends rights of a user's limit to another one."""
-        place = self.company.regions[origin]
-        key = self.company.key(place, user)
-        if origin != to and key in place.allotments:
-            self.company.send_rights(place, to, key, moved)
-
-    @precondition(lambda self: self.company.messages)
-    @rule(age=st.integers(0, 12))
-    def deliver(self, age):
-        """A message arrives: the newest or an older one, perhaps again."""
-        messages = self.company.messages
-        self.company.deliver(messages[-1 - age % len(messages)])
-
-    @rule(region=regions, user=users, later=st.booleans())
-    def release(self, region, user, later):
-        """An allotment gives back what it holds."""
-        place = self.company.regions[region]
-        key = self.company.key(place, user)
-        if key in place.allotments:
-            transaction = self.company.release(place, key)
-            if later:
-                place.underway.append(transaction)
-            else:
-                self.company.commit(place, transaction)
 
     # --- units set aside
 

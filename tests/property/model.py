@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from cutlass.domain import allotments, grants, metering, organisations, pools, refills, transfers
+from cutlass.domain import allotments, grants, metering, organisations, pools, refills
 from cutlass.domain.allotments import Allotment, Spend, Verdict
 from cutlass.domain.grants import Category, Grant
 from cutlass.domain.ids import FRESH_MS, MAX_AHEAD_MS, RequestIdentity, mark_time
@@ -21,6 +21,7 @@ from cutlass.domain.periods import Period, from_millis
 from cutlass.domain.plans import AtEnd, PeriodKind
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, Shortage
+from tests.property.moving import Movements
 from tests.property.places import Message, Region, RuleBrokenError, Transaction, merged
 from tests.unit.domain.samples import NOW_MS, catalogue, organisation, plan, topology
 
@@ -39,7 +40,7 @@ _ATTEMPTS = 12
 _EARLIER = 3
 
 
-class Company:
+class Company(Movements):
     """One organisation with its users, grants, regions, and a list of who was charged for what."""
 
     def __init__(self, users: Iterable[str] = ("ann", "bob")) -> None:
@@ -216,6 +217,7 @@ class Company:
             return False
         for pool_key, units in transaction.moves.items():
             pool = region.pools[pool_key]
+            pool = pools.measure(pool, units, self.now_ms) if units > 0 else pool
             counter = "allotted" if units > 0 else "returned"
             region.pools[pool_key] = replace(
                 pool,
@@ -241,38 +243,6 @@ class Company:
         settled = allotments.settle(met, self.now_ms, everything=True)
         returns = {pool: -units for pool, units in settled.returns.items()}
         return Transaction(key, met, settled.allotment, returns)
-
-    # --- rights that move between regions -------------------------------------------------------------
-
-    def send(self, origin: Region, to: str, pool_key: str, units: int) -> None:
-        """Move pool units towards another region, as far as there are any."""
-        pool = origin.pools[pool_key]
-        moved = min(units, pool.available)
-        origin.pools[pool_key] = sent = transfers.send(pool, to, moved)
-        self.messages.append(Message(origin.name, to, pool_key, sent.sent.get(to, 0)))
-
-    def send_rights(self, origin: Region, to: str, key: AllotmentKey, units: int) -> None:
-        """Move rights of a user's limit towards another region, as far as they are not backed."""
-        met = origin.allotments[key]
-        sent = transfers.send_rights(met, to, min(units, met.unbacked))
-        origin.write(key, sent, self.now_ms)
-        self.messages.append(Message(origin.name, to, replace(key, region=to), sent.sent.get(to, 0)))
-
-    def deliver(self, message: Message) -> None:
-        """Hand a message to the region it is for; messages come in any order, and again."""
-        region, item = self.regions[message.to], message.item
-        if isinstance(item, str) and item in region.pools:
-            region.pools[item] = transfers.accept(region.pools[item], message.origin, message.cumulative)
-        elif isinstance(item, AllotmentKey) and item in region.allotments:
-            met = region.allotments[item]
-            region.write(item, transfers.accept_rights(met, message.origin, message.cumulative), self.now_ms)
-
-    def release(self, region: Region, key: AllotmentKey) -> Transaction:
-        """Plan to give back what an idle allotment holds."""
-        met = region.allotments[key]
-        released = allotments.release(met)
-        returns = {pool: -units for pool, units in released.returns.items()}
-        return Transaction(key, met, released.allotment, returns)
 
     # --- what the organisation does -------------------------------------------------------------------
 

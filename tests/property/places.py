@@ -13,7 +13,7 @@ from cutlass.domain.pools import Pool
 from cutlass.domain.refunds import RefundAccount
 from cutlass.domain.reservations import Reservation, State
 
-_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held", "last"}
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rate", "rev", "plan", "limit", "held", "last"}
 
 
 class RuleBrokenError(AssertionError):

@@ -19,6 +19,7 @@ from cutlass.domain import (
     metering,
     organisations,
     pools,
+    rebalancing,
     refills,
     refunds,
     reservations,
@@ -254,6 +255,14 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "the ledger takes the last pools for those that paid": asked(
         metering, "spent_of", lambda a, units: (replace(a, held=a.held[::-1]), units)
+    ),
+    "a sweep forgets units": changed(allotments, "release", _lossy_settle),
+    "a sweep gives back what was spent": asked(
+        allotments, "release", lambda a: (replace(a, used=0, available=a.available + a.used),)
+    ),
+    "a region gives more than it has": changed(rebalancing, "to_give", lambda units, there, *_: units + 1),
+    "a region pushes all to everybody": changed(
+        rebalancing, "to_push", lambda _, here, others: dict.fromkeys(others, here.available)
     ),
     "what is set aside can still be spent": changed(
         reservations, "set_aside", lambda aside, a, _: (aside[0], replace(aside[1], available=a.available))

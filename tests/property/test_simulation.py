@@ -133,6 +133,11 @@ MUTANTS: dict[str, Mutant] = {
         "send",
         _told(lambda sent, pool, *_: replace(sent, available=pool.available)),
     ),
+    "a sweep forgets what comes back": (
+        allotments,
+        "release",
+        _told(lambda freed, *_: replace(freed, returns={})),
+    ),
     "a refill is not guarded": (
         refills,
         "refill",

@@ -59,6 +59,7 @@ class World:
             self.topology,
             clock=lambda: self.now,
             monotonic=lambda: self.now.timestamp(),  # noqa: PLW0108 - `now` moves
+            sleep=lambda _: None,
             tally=self.tally[region],
         )
 

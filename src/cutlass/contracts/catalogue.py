@@ -96,10 +96,10 @@ def _plan_features(
 
 
 def _allowance(node: Node) -> Allowance:
-    fields = node.fields(["included", "user_limit", "at_end"], ["overage_cap"])
+    fields = node.fields(["included", "user_limit", "at_end"], ["overage_cap", "wait_for_regions"])
     user_limit = fields["user_limit"]
     at_end = fields["at_end"].choice(AtEnd)
-    cap = fields.get("overage_cap")
+    cap, wait = fields.get("overage_cap"), fields.get("wait_for_regions")
     if at_end is AtEnd.OVERAGE and cap is None:
         node.problem("missing; a plan with `at_end: overage` names how far it goes", key="overage_cap")
     if at_end is not AtEnd.OVERAGE and cap is not None:
@@ -109,6 +109,7 @@ def _allowance(node: Node) -> Allowance:
         user_limit=None if user_limit.is_text("unlimited") else user_limit.integer(0, MAX_UNITS),
         at_end=at_end,
         overage_cap=0 if cap is None else cap.integer(0, MAX_UNITS),
+        wait_for_regions=wait is None or wait.flag(),
     )
 
 

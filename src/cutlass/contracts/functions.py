@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from cutlass.contracts.folder import contracts_folder
 from cutlass.contracts.nodes import Document, Node
@@ -33,7 +34,9 @@ class StreamSource:
     """A table's stream that starts a function, in batches.
 
     A batch that fails is tried `retries` times more (cut in halves each time if `bisect`), then its position
-    goes to the queue `on_failure`.
+    goes to the queue `on_failure`. With `has_attribute` only changes whose new image has that attribute start
+    it, as an event source mapping's filter
+    `{"dynamodb": {"NewImage": {"…": {"N": [{"exists": true}]}}}}` does; the others are passed over.
     """
 
     table: str
@@ -42,6 +45,14 @@ class StreamSource:
     retries: int
     bisect: bool
     on_failure: str
+    has_attribute: str | None = None
+
+    def takes(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record of the stream starts the function: filters look at numbers, as the pattern above."""
+        if self.has_attribute is None:
+            return True
+        value = record["dynamodb"].get("NewImage", {}).get(self.has_attribute, {})
+        return "N" in value
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +227,8 @@ def _access(node: Node | None, tables: Mapping[str, Table]) -> Mapping[str, Acce
 
 
 def _stream(node: Node, tables: Mapping[str, Table], queues: Mapping[str, Queue]) -> StreamSource:
-    fields = node.fields(["table", "batch_size", "window_seconds", "retries", "bisect", "on_failure"])
+    fields = node.fields(["table", "batch_size", "window_seconds", "retries", "bisect", "on_failure"], ["filter"])
+    chosen = fields.get("filter")
     return StreamSource(
         table=_streamed(fields["table"], tables),
         batch_size=fields["batch_size"].integer(1, _MAX_BATCH),
@@ -224,6 +236,7 @@ def _stream(node: Node, tables: Mapping[str, Table], queues: Mapping[str, Queue]
         retries=fields["retries"].integer(0, _MAX_RETRIES),
         bisect=fields["bisect"].flag(),
         on_failure=fields["on_failure"].reference(queues, "queue"),
+        has_attribute=chosen.fields(["has_attribute"])["has_attribute"].text(r"[a-z_]+") if chosen else None,
     )
 
 

@@ -85,6 +85,9 @@ class Allotment:
         Rises with every decision, allowed or refused, and every movement of units.
     refills : int
         Rises with every change of what is held: the guard of those changes.
+    refilled_ms, chunk, rate : int
+        When units were last drawn; how many of them were not given back; how fast the user spends, in
+        thousandths of a unit per second.
     until_ms : int
         The earliest expiry of anything held; nothing is spent past it.
     mark_ms, trims : int
@@ -117,6 +120,7 @@ class Allotment:
     refills: int = 0
     refilled_ms: int = 0
     chunk: int = 0
+    rate: int = 0
     until_ms: int = NEVER_MS
     mark_ms: int = 0
     trims: int = 0
@@ -285,6 +289,7 @@ def settle(allotment: Allotment, now_ms: int, *, everything: bool = False) -> Se
         seq=allotment.seq + 1,
         held=tuple(held),
         until_ms=earliest(held),
+        chunk=max(0, allotment.chunk - back),
     )
     return Settlement(returns, expired, settled)
 

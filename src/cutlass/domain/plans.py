@@ -39,12 +39,16 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a plan includes of one meter, per period. `user_limit` is None where users have no limit."""
+    """What a plan includes of one meter, per period. `user_limit` is None where users have no limit.
+
+    `wait_for_regions` says whether a decision that would be refused waits for rights from other regions.
+    """
 
     included: int
     user_limit: int | None
     at_end: AtEnd
     overage_cap: int = 0
+    wait_for_regions: bool = True
 
 
 @dataclass(frozen=True, slots=True)

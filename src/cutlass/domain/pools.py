@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from cutlass.domain.grants import Category, Grant
 from cutlass.domain.periods import to_millis
+from cutlass.domain.rates import blend
 
 NEVER_MS = 9_999_999_999_999
 """The expiry of what does not expire, in milliseconds since 1970."""
@@ -32,6 +33,11 @@ class Pool:
         Whether the grant was voided: nothing may be handed out any more, also of what comes back.
     members : int
         Allotments that were born from this pool: how many users may want more of it.
+    rate, rated_units, rated_ms : int
+        How fast units were handed out, in thousandths of a unit per second, when so many were out, at that
+        time. A hint: it decides how much is held ahead and moved, never whether something may be.
+    swept_ms, idle_swept_ms : int
+        When somebody last began to take back what the region's allotments hold: all, or only idle ones.
     """
 
     grant_id: str
@@ -47,6 +53,11 @@ class Pool:
     burned: int = 0
     expired: int = 0
     members: int = 0
+    rate: int = 0
+    rated_units: int = 0
+    rated_ms: int = 0
+    swept_ms: int = 0
+    idle_swept_ms: int = 0
     voided: bool = False
     sent: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
@@ -64,6 +75,22 @@ class Pool:
     def live(self, now_ms: int) -> bool:
         """Whether units of the pool may be handed out now."""
         return not self.voided and self.starts_ms <= now_ms < self.expires_ms
+
+    def rate_at(self, now_ms: int) -> int:
+        """How fast units are handed out; an empty pool keeps its rate, since it shows no demand."""
+        return blend(self.rate, 0, now_ms - self.rated_ms) if self.available else self.rate
+
+    def cover_ms(self, now_ms: int) -> int:
+        """How long what is available lasts at the present rate, in milliseconds."""
+        rate = self.rate_at(now_ms)
+        return self.available * 1_000_000 // rate if rate else NEVER_MS
+
+
+def measure(pool: Pool, units: int, now_ms: int) -> Pool:
+    """Estimate a pool's rate anew, given that `units` are being drawn from it now."""
+    out = pool.allotted - pool.returned + units
+    rate = blend(pool.rate, out - pool.rated_units, now_ms - pool.rated_ms) if pool.rated_ms else 0
+    return replace(pool, rate=rate, rated_units=out, rated_ms=now_ms)
 
 
 def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:

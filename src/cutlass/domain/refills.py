@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from cutlass.domain.allotments import Allotment, Chunk, earliest, unspent
 from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.pools import Pool
+from cutlass.domain.rates import blend, spent_in
 
-HORIZON_MS = 10_000
-"""A refill covers about this much of the user's rate."""
+HORIZON_MS = 30_000
+"""A refill covers at most this much of the user's rate."""
 
 MIN_CHUNK, MAX_CHUNK = 10, 100_000
 """Bounds of a prefetch in units: below, refills would cost more than decisions; above, too much would idle."""
@@ -32,11 +33,24 @@ class Shortage:
     of_user: bool
 
 
-def wanted(allotment: Allotment, now_ms: int) -> int:
-    """Units worth holding ahead: about ten seconds of the rate at which the last chunk was spent."""
-    elapsed = max(1, now_ms - allotment.refilled_ms)
-    rate_chunk = allotment.chunk * HORIZON_MS // elapsed
-    return max(MIN_CHUNK, min(rate_chunk, 8 * max(allotment.chunk, MIN_CHUNK), MAX_CHUNK))
+def pace(allotment: Allotment, now_ms: int) -> int:
+    """How fast the user spends, measured by the chunk drawn last, in thousandths of a unit per second."""
+    if not allotment.refilled_ms:
+        return 0
+    spent = max(0, allotment.chunk - allotment.available)
+    return blend(allotment.rate, spent, now_ms - allotment.refilled_ms)
+
+
+def ahead(rate: int, pool: Pool, now_ms: int) -> int:
+    """Units worth holding that a user who spends at `rate` draws from a pool.
+
+    A user may hold as long a time ahead as the pool lasts: so what all hold is never much more than what the
+    pool still has, and shrinks with it, however many they are. A user of whom little is known may have a few
+    while there are enough for everybody.
+    """
+    few = min(MIN_CHUNK, pool.available // (2 * max(1, pool.members)))
+    span = min(HORIZON_MS, pool.cover_ms(now_ms))
+    return min(max(few, spent_in(rate, span)), MAX_CHUNK)
 
 
 def plan_refill(
@@ -44,23 +58,22 @@ def plan_refill(
 ) -> tuple[Draw, ...] | Shortage:
     """Choose what an allotment draws so that `units` become available, in order of priority and expiry.
 
-    Beyond the need, a pool gives what is `wanted` only while every allotment born from it could take as much
-    twice: near its end a pool hands out exactly what is asked, so that nothing idles where it is not used.
+    Beyond the need, a pool gives what is worth holding `ahead`: near its end exactly what is asked, so that
+    nothing idles where it is not used.
     Pools of the user's own grants come on top of the user's limit; all others count against it, and against
     `headroom`, what is known to be left of a limit that was lowered.
     """
     need = units - allotment.available
     if need <= 0:
         return ()
-    ahead = wanted(allotment, now_ms)
+    rate, drawn = pace(allotment, now_ms), 0
     limit = min(allotment.unbacked, headroom)
     draws: list[Draw] = []
     org_left = False
     for pool in sorted(pools, key=lambda p: p.order):
         if not pool.live(now_ms) or pool.available <= 0 or len(draws) == MAX_POOLS:
             continue
-        plentiful = pool.available >= 2 * ahead * max(1, pool.members)
-        take = min(pool.available, max(need, ahead if plentiful else 0))
+        take = min(pool.available, max(need, ahead(rate, pool, now_ms) - drawn))
         if pool.user_id is None:
             org_left = org_left or take > limit
             take = min(take, limit)
@@ -68,7 +81,7 @@ def plan_refill(
         if take > 0:
             draws.append(Draw(pool, take))
             need -= take
-            ahead = max(0, ahead - take)
+            drawn += take
         if need <= 0:
             return tuple(draws)
     return Shortage(of_user=org_left or limit <= 0)
@@ -94,6 +107,7 @@ def refill(allotment: Allotment, draws: Sequence[Draw], now_ms: int) -> Allotmen
         seq=allotment.seq + 1,
         refilled_ms=now_ms,
         chunk=units,
+        rate=pace(allotment, now_ms),
     )
 
 

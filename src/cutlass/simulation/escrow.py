@@ -1,5 +1,7 @@
 """Cutlass itself: the workload decided by the production rules in every region, callers that ask again."""
 
+import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +22,9 @@ _ATTEMPTS = 64
 
 RETRY_MS = 1000.0
 """After how long a caller without an answer asks again; a region that is gone answers with that delay too."""
+
+FAR = 0.9
+"""The share of the grants up to which a run is far from the limit."""
 
 HEALTH_MS = 5000.0
 """How long callers still try a region that is gone."""
@@ -70,6 +75,7 @@ class Escrow:
         self._recorded = [-1.0 for _ in self.world.stores]
         self._seed = seed
         self._open = 0
+        self._marks: list[tuple[int, int]] = []
 
     def run(
         self,
@@ -84,11 +90,15 @@ class Escrow:
         if audit:
             for _ in range(self.scenario.audits):
                 world.later(world.rng.random() * self.scenario.span_ms, partial(audit, self))
+        granted = self.setting.granted
+        thresholds = (math.ceil(granted * FAR), granted, math.inf)
         for arrival in self._arrivals(progress):
             while world.advance(arrival[0]):
                 pass
             world.now = arrival[0]
             self._ask(self._request(arrival))
+            if self.books.ideal.units >= thresholds[len(self._marks)]:
+                self._mark()
         while self._open and world.advance():
             pass
         self.books.write_units = sum(store.write_units for store in world.stores)
@@ -101,6 +111,19 @@ class Escrow:
             if progress and arrival[1] % 10_000 == 0:
                 progress(arrival[1])
             yield arrival
+
+    def _mark(self) -> None:
+        """Note what was written and allowed by now."""
+        self._marks.append((sum(store.write_units for store in self.world.stores), self.books.units))
+
+    def phases(self) -> tuple[float | None, float | None]:
+        """Write units per unit allowed while far from the limit, and in its last tenth; None if not reached."""
+        marks = [(0, 0), *self._marks]
+        costs = [
+            (after[0] - before[0]) / max(1, after[1] - before[1]) for before, after in itertools.pairwise(marks)
+        ]
+        far, last = [*costs, None, None][:2]
+        return far, last
 
     # --- callers --------------------------------------------------------------------------------------
 

@@ -42,8 +42,11 @@ def run_escrow(scenario: Scenario, seed: int, progress: Callable[[int], None] | 
     found: list[str] = []
     run = Escrow(scenario, seed)
     run.run(audit=lambda moment: found.extend(problems(moment)), progress=progress)
+    far, last_tenth = run.phases()
     return {
         **run.books.summary(ledger_gap(run)),
+        "write_units_per_decision_far": None if far is None else round(far, 3),
+        "write_units_per_decision_last_tenth": None if last_tenth is None else round(last_tenth, 3),
         "unanswered": run.unanswered,
         "charged_in_two_regions": run.journal.elsewhere,
         "problems": list(dict.fromkeys(found)),

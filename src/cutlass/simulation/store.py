@@ -1,17 +1,18 @@
 """What one region stores, written as DynamoDB writes: each write atomic, under the conditions of `storage`."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 from cutlass.domain import pools
-from cutlass.domain.allotments import Allotment
+from cutlass.domain.allotments import Allotment, Settlement
 from cutlass.domain.grants import Grant
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw
 from cutlass.simulation.copies import Item
 from cutlass.simulation.network import Network
 
-_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held", "last"}
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rate", "rev", "plan", "limit", "held", "last"}
 _FIELDS = tuple(field.name for field in fields(Allotment))
 
 ITEM_UNITS, TRANSACTED_UNITS = 1, 2
@@ -48,6 +49,7 @@ class Store:
         self.network = network
         self.pools: dict[str, Item[Pool]] = {}
         self.allotments: dict[int, Item[Allotment]] = {}
+        self.roster: list[int] = []
         self.write_units = 0
 
     def allotment(self, user: int) -> Allotment | None:
@@ -74,6 +76,7 @@ class Store:
         if user in self.allotments:
             return False
         self.allotments[user] = Item(user, self.number, allotment, now)
+        self.roster.append(user)
         return True
 
     def write_pool(self, pool: Pool, now: float) -> None:
@@ -111,10 +114,11 @@ class Store:
             if changed is None:
                 return False
             item.write(changed, now, self.network)
-        for target, units in targets:
-            pool = target.value
+        for (target, units), draw in zip(targets, draws, strict=True):
+            pool, hint = target.value, pools.measure(draw.pool, units, filled.refilled_ms)
+            measured = replace(pool, rate=hint.rate, rated_units=hint.rated_units, rated_ms=hint.rated_ms)
             drawn = replace(
-                pool,
+                measured,
                 available=pool.available - units,
                 allotted=pool.allotted + units,
                 members=pool.members + (met is None),
@@ -122,19 +126,28 @@ class Store:
             target.write(drawn, now, self.network)
         return True
 
-    def give_back(
-        self, user: int, met: Allotment, freed: Allotment, returns: Mapping[str, int], now: float
-    ) -> bool:
-        """Move units an allotment gives back into the pools they came from, by the pools' keys."""
-        self.write_units += TRANSACTED_UNITS * (len(returns) + 1)
-        item = self.allotments[user]
-        changed = merged(met, freed, item.value)
-        if changed is None:
-            return False
-        item.write(changed, now, self.network)
+    def give_back(self, freed: Mapping[int, tuple[Allotment, Settlement]], now: float) -> set[int]:
+        """Move units that users' allotments give back into the pools they came from, all or nothing.
+
+        Returns the users whose allotments changed meanwhile: if there are any, nothing has moved.
+        """
+        returns = Counter[str]()
+        for _, settlement in freed.values():
+            returns.update(settlement.returns)
+        self.write_units += TRANSACTED_UNITS * (len(returns) + len(freed))
+        changes = {
+            user: merged(met, settlement.allotment, self.allotments[user].value)
+            for user, (met, settlement) in freed.items()
+        }
+        failed = {user for user, changed in changes.items() if changed is None}
+        if failed:
+            return failed
+        for user, changed in changes.items():
+            if changed is not None:
+                self.allotments[user].write(changed, now, self.network)
         by_key = {pool.value.key: pool for pool in self.pools.values()}
         for key, units in returns.items():
             pool = by_key[key].value
             back = replace(pool, available=pool.available + units, returned=pool.returned + units)
             by_key[key].write(back, now, self.network)
-        return True
+        return set()

@@ -13,7 +13,7 @@ from cutlass.storage.codec import Item, Wire
 from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
 from cutlass.storage.items import ATTRIBUTE, allotment_from_item, chunks_to_wire, last_to_wire
 
-_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rev", "plan", "limit", "held", "last"}
+_SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rate", "rev", "plan", "limit", "held", "last"}
 """Fields a change replaces. All others are counters, changed by a difference, since decisions go on."""
 
 _EARLIER = 3

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from cutlass.domain.allotments import settle
 from cutlass.domain.errors import CutlassError
-from cutlass.domain.metering import AllotmentKey
 from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import Period, to_millis
 from cutlass.domain.plans import Catalogue
@@ -25,7 +24,7 @@ from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo
 from cutlass.storage.minting import WRITE_AHEAD, Minting
 from cutlass.storage.pools import Pools
-from cutlass.storage.settling import give_back
+from cutlass.storage.returns import Return, give_back
 
 _LOOK_AGAIN = timedelta(hours=1)
 """How long an organisation with nothing to come is not looked at: what comes back late waits no longer."""
@@ -217,20 +216,16 @@ class Housekeeping:
     ) -> bool:
         """Empty the allotments of some users; whether one of them still holds units."""
         region, table, left = self._allotments.region, self._allotments.table, False
-        owners = {
-            self._allotments.key(organisation.org_id, user, meter, period.key): AllotmentKey(
-                region, organisation.org_id, user, meter, period.key
-            )
-            for user in users
-        }
+        owners = {self._allotments.key(organisation.org_id, user, meter, period.key): user for user in users}
         items = self._dynamo.batch_get({table: list(owners)}) if owners else {}
-        for key, owner in owners.items():
+        for key, user in owners.items():
             met = allotment_of(items.get((table, *key)))
             if met is None or not met.available:
                 continue
             settled = settle(met, to_millis(self._clock()), everything=True)
-            if give_back(self._dynamo, table, owner, met, settled):
-                kept.settled += 1
-            else:
+            returned = Return(key, organisation.org_id, user, meter, met, settled)
+            if give_back(self._dynamo, table, region, [returned]):
                 left = True
+            else:
+                kept.settled += 1
         return left

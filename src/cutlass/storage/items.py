@@ -29,6 +29,7 @@ ATTRIBUTE = {
     "refills": "refills",
     "refilled_ms": "filled",
     "chunk": "chunk",
+    "rate": "rate",
     "until_ms": "until",
     "mark_ms": "mark",
     "trims": "trims",

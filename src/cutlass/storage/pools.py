@@ -1,9 +1,9 @@
 """The pools of one region: born once from grants, drawn from by refills, burned by voids."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from cutlass.domain.grants import Grant
-from cutlass.domain.pools import Pool, end, mint, of_user
+from cutlass.domain.pools import Pool, end, measure, mint
 from cutlass.storage import keys
 from cutlass.storage.codec import Wire
 from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression, update_of
@@ -100,41 +100,29 @@ class Pools:
             return 0  # it was written meanwhile: the next look ends the rest
         return pool.available
 
-    def draw_of(self, org_id: str, meter: str, pool: Pool, units: int, *, birth: bool) -> Wire:
-        """Make the write that takes units out of a pool for an allotment; `birth` counts a new member."""
+    def draw_of(self, org_id: str, meter: str, pool: Pool, units: int, now_ms: int, *, birth: bool) -> Wire:
+        """Make the write that takes units out of a pool for an allotment; `birth` counts a new member.
+
+        The rate goes along, estimated from the pool as it was read: of two draws at once one estimate is lost.
+        """
+        hint = measure(pool, units, now_ms)
         return update_of(
             self._table,
             keys.pools(self.region, org_id, meter, pool.user_id),
             pool.key,
             expression(
-                "SET available = available - :units, allotted = allotted + :given, members = members + :born",
+                "SET available = available - :units, allotted = allotted + :given, members = members + :born, "
+                "#rate = :rate, rated_units = :rated_units, rated_ms = :rated_ms",
                 "available >= :units AND voided = :no",
                 units=units,
                 given=units,
                 born=int(birth),
+                rate=hint.rate,
+                rated_units=hint.rated_units,
+                rated_ms=hint.rated_ms,
                 no=False,
             ),
         )
 
     def _partition(self, grant: Grant) -> str:
         return keys.pools(self.region, grant.org_id, grant.meter, grant.user_id)
-
-
-def return_writes(
-    table: str, region: str, org_id: str, meter: str, user_id: str, returns: Mapping[str, int]
-) -> list[Wire]:
-    """Make the writes that put units an allotment gives back into the pools they came from, by pool key."""
-    return [
-        update_of(
-            table,
-            keys.pools(region, org_id, meter, user_id if of_user(pool_key) else None),
-            pool_key,
-            expression(
-                "SET available = available + :units, returned = returned + :back",
-                "attribute_exists(pk)",
-                units=units,
-                back=units,
-            ),
-        )
-        for pool_key, units in returns.items()
-    ]

@@ -32,7 +32,7 @@ from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo, TransactionFailedError, expression, update_of
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.peers import Peers
-from cutlass.storage.pools import return_writes
+from cutlass.storage.returns import by_pool, return_writes
 
 _RACES = 16
 
@@ -190,7 +190,7 @@ class Refunds:
             returns[pool] = returns.get(pool, 0) + units
         return [
             update_of(self._limits, *key, change_of(met, refund(met, last))),
-            *return_writes(self._limits, charge.region, org_id, charge.meter, user_id, returns),
+            *return_writes(self._limits, by_pool(charge.region, org_id, charge.meter, user_id, returns)),
         ]
 
     def _charge(self, org_id: str, user_id: str, request_id: str, meters: list[str]) -> LedgerEntry:

@@ -42,7 +42,7 @@ from cutlass.storage.decider import ATTEMPTS, Case, Decider, pause_seconds
 from cutlass.storage.dynamo import Dynamo, TransactionFailedError, delete_of, expression, put_of, update_of
 from cutlass.storage.items import RESERVATION, reservation_from_item, reservation_to_item
 from cutlass.storage.peers import Peers
-from cutlass.storage.pools import return_writes
+from cutlass.storage.returns import by_pool, return_writes
 from cutlass.storage.subjects import Subjects
 from cutlass.storage.supply import Supply
 
@@ -297,12 +297,12 @@ class Reservations:
         now_ms = to_millis(self._clock())
         ending = end(met, found, spent, now_ms)
         ended = replace(found, state=state, spent=spent, ended_ms=now_ms).told(ending.allotment)
-        returns = (found.org_id, found.meter, found.user_id, ending.returns)
+        returns = by_pool(found.region, found.org_id, found.meter, found.user_id, ending.returns)
         change = change_of(met, ending.allotment, on_terms=above > 0, slack=met.available - above)
         writes = [
             update_of(self._table, *keys.reservation(found.region, found.name), _ending(ended)),
             update_of(self._table, *key, change),
-            *return_writes(self._table, found.region, *returns),
+            *return_writes(self._table, returns),
             delete_of(self._table, *keys.deadline(found.region, found.name, found.deadline_ms)),
         ]
         try:

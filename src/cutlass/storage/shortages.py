@@ -1,51 +1,165 @@
 """What happens when this region has too little: rights come from where they lie idle, or there is a reason."""
 
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
+from cutlass.domain import rebalancing
 from cutlass.domain.allotments import Allotment
 from cutlass.domain.decisions import Reason
-from cutlass.domain.grants import Grant
+from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import AtEnd
-from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Shortage
+from cutlass.domain.sights import Sight
+from cutlass.storage.rebalancer import Rebalancer
 from cutlass.storage.subjects import Subject, Subjects
-from cutlass.storage.transfers import Holder, Taken, Transfers
+from cutlass.storage.sweeps import Swept
+from cutlass.storage.transfers import Holder, Transfers
+
+_DRY_SECONDS = 1.0
+"""How long a shortage is believed without minting and asking around again."""
+
+_WAIT_SECONDS, _LOOKS = 0.05, 100
+"""How long and how often those wait who find another thread at the same search."""
+
+_REMEMBERED = 10_000
+
+_Key = tuple[str, str | None, str, str]
+"""Organisation, user or None for all of them, meter and period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dry:
+    """A shortage of so many units met a moment ago, and the terms it was met under."""
+
+    until: float
+    units: int
+    reason: Reason
+    shortage: Shortage
+    subject: Subject
 
 
 class Shortages:
-    """Relieves the shortages of one region."""
+    """Relieves the shortages of one region; of those that come together in a process, one asks and all wait."""
 
-    def __init__(self, subjects: Subjects, transfers: Transfers) -> None:
+    def __init__(
+        self,
+        subjects: Subjects,
+        transfers: Transfers,
+        rebalancer: Rebalancer,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._subjects = subjects
         self._transfers = transfers
+        self._rebalancer = rebalancer
+        self._clock = clock
+        self._monotonic = monotonic
+        self._dry: dict[_Key, Dry] = {}
+        self._searching: dict[_Key, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    # --- what is remembered ---------------------------------------------------------------------------
+
+    def remembered(self, org_id: str, user_id: str | None, meter: str, period: str, units: int) -> Dry | None:
+        """The shortage a user met a moment ago, if it tells that so many units are short too."""
+        dry = self._dry.get((org_id, user_id, meter, period))
+        if dry is None or self._monotonic() >= dry.until:
+            return None
+        more = units > dry.units and dry.reason is not Reason.REGION_SHORT
+        return dry if more or units == dry.units else None
+
+    def believed(self, subject: Subject, units: int) -> bool:
+        """Whether somebody has asked around for so much a moment ago, in vain."""
+        return any(self.remembered(*_key(subject, user), units) for user in (subject.user.user_id, None))
+
+    def forget(self, subject: Subject) -> None:
+        """There was enough: what was remembered is past."""
+        self._dry.pop(_key(subject, subject.user.user_id), None)
+        self._dry.pop(_key(subject, None), None)
+
+    def _remember(self, key: _Key, dry: Dry) -> None:
+        if len(self._dry) >= _REMEMBERED:
+            self._dry.clear()
+        self._dry[key] = dry
+
+    # --- relief ---------------------------------------------------------------------------------------
 
     def relieve(self, subject: Subject, base: Allotment, units: int, shortage: Shortage) -> Reason | None:
-        """Get some of what is short from the other regions; returns None when any came, else why not.
+        """Get some of what is short from elsewhere; returns None when any came, else why not.
 
-        Only what this region's copies say may be there is asked for. When every region answered and none had
-        anything, the limit is reached, whatever the copies say.
+        Only what this region's copies say may be in other regions is asked for there. When every region
+        answered and none had anything, the limit is reached, whatever the copies say.
         """
-        reason = self.reason(subject, base, units, shortage)
-        if reason is not Reason.REGION_SHORT:
-            return reason
-        taken = self._take_rights(subject, base, units) if shortage.of_user else Taken(0, everywhere=True)
-        if not taken.units:
-            grants = self._subjects.grants(subject)
-            if shortage.of_user:  # grants of the user's own need no rights
-                grants = {grant_id: grant for grant_id, grant in grants.items() if grant.user_id}
-            from_pools = self._take_units(subject, base, units, grants)
-            taken = Taken(from_pools.units, everywhere=taken.everywhere and from_pools.everywhere)
-        if taken.units:
+        sight = self._sight(subject)
+        of_one = shortage.of_user or any(grant.user_id for grant in sight.grants.values())
+        key, own = _key(subject, subject.user.user_id if of_one else None), _key(subject, subject.user.user_id)
+        dry = self.remembered(*key, units)
+        if dry is None:
+            with self._lock:
+                other = self._searching.get(key)
+                if other is None:
+                    self._searching[key] = threading.Event()
+            if other is not None:
+                self._wait(other, subject, units, shortage)
+                return None
+            try:
+                reason = self._search(subject, base, units, shortage, sight)
+            finally:
+                self._searching.pop(key).set()
+            if reason is None:
+                return None
+            dry = Dry(self._monotonic() + _DRY_SECONDS, units, reason, shortage, subject)
+            self._remember(key, dry)
+            if not shortage.of_user and self._gather(subject, units, sight):
+                self.forget(subject)
+                return None
+        # Whoever asks again finds it by its own key, without finding out whether it has grants of its own.
+        self._remember(own, replace(dry, subject=subject))
+        return dry.reason
+
+    def _gather(self, subject: Subject, units: int, sight: Sight) -> int:
+        """Look for what idle users hold in other regions; whoever waited for the search does not wait for this."""
+        if not subject.plan.meters[subject.meter].wait_for_regions:
+            return 0
+        return self._rebalancer.gather(_swept(subject), sight, units)
+
+    def _wait(self, other: threading.Event, subject: Subject, units: int, shortage: Shortage) -> None:
+        for _ in range(_LOOKS):
+            if other.wait(_WAIT_SECONDS):
+                return
+            if not shortage.of_user and sum(p.available for p in self._subjects.pools(subject)) >= units:
+                return
+
+    def _search(
+        self, subject: Subject, base: Allotment, units: int, shortage: Shortage, sight: Sight
+    ) -> Reason | None:
+        reason = self._reason(subject, base, units, shortage, sight)
+        may_wait = subject.plan.meters[subject.meter].wait_for_regions
+        if shortage.of_user:
+            if reason is not Reason.REGION_SHORT:
+                return reason
+            if self._take_rights(subject, base, units, may_wait=may_wait):
+                return None
+            sight = sight.of_user(subject.user.user_id)  # grants of the user's own need no rights
+        if sight.grants and self._take_units(subject, base, units, sight, may_wait=may_wait):
             return None
-        return self._reached(subject, shortage) if taken.everywhere else reason
+        if reason is Reason.REGION_SHORT and may_wait and self._transfers.reaches_all():
+            return self._reached(subject, shortage)
+        return reason
 
     def reason(self, subject: Subject, base: Allotment, units: int, shortage: Shortage) -> Reason:
         """Tell a limit that is reached from rights that may lie in another region."""
-        grants = self._subjects.grants(subject)
+        return self._reason(subject, base, units, shortage, self._sight(subject))
+
+    def _reason(self, subject: Subject, base: Allotment, units: int, shortage: Shortage, sight: Sight) -> Reason:
         if not shortage.of_user:
-            there = self._units_anywhere(subject, grants)
+            there = sight.units()
         else:
-            own = self._units_anywhere(subject, {g: grant for g, grant in grants.items() if grant.user_id})
+            own = sight.of_user(subject.user.user_id).units()
             if subject.limit is not None and base.total + base.reserved + units > subject.limit + base.extra + own:
                 return Reason.USER_LIMIT_REACHED
             there = base.unbacked + own
@@ -62,13 +176,20 @@ class Shortages:
         at_end = subject.plan.meters[subject.meter].at_end
         return Reason.CREDITS_EXHAUSTED if at_end is AtEnd.CREDITS else Reason.ORG_LIMIT_REACHED
 
-    def _take_rights(self, subject: Subject, base: Allotment, units: int) -> Taken:
+    def _sight(self, subject: Subject) -> Sight:
+        return self._subjects.sight(
+            subject.organisation, subject.plan, subject.meter, user_id=subject.user.user_id
+        )
+
+    def _take_rights(self, subject: Subject, base: Allotment, units: int, *, may_wait: bool) -> int:
         org_id, user_id = subject.organisation.org_id, subject.user.user_id
         holder = Holder(org_id, user_id, subject.meter, subject.period.key, subject.period.end_ms)
         for region, other in self._subjects.others(subject).items():
             sent = other.sent.get(self._subjects.region, 0) if other else 0
-            if sent and (units_new := self._transfers.accept_rights(holder, region, sent)):
-                return Taken(units_new, everywhere=True)
+            if sent and (came := self._transfers.accept_rights(holder, region, sent)):
+                return came
+        if not may_wait:
+            return 0
         need = max(1, units - base.available - base.unbacked)
         return self._transfers.take_rights(holder, need, partial(self._unborn, subject))
 
@@ -78,35 +199,25 @@ class Shortages:
         earlier = self._transfers.earlier(region, org_id, user_id, subject.meter, subject.period.key)
         return self._subjects.newborn(subject, earlier, region=region)
 
-    def _take_units(self, subject: Subject, base: Allotment, units: int, grants: dict[str, Grant]) -> Taken:
-        own = {pool.grant_id: pool for pool in self._subjects.pools(subject)}
-        for region, pools in self._copies(subject).items():
-            for pool in pools:
-                sent, mine = pool.sent.get(self._subjects.region, 0), own.get(pool.grant_id)
-                grant = grants.get(pool.grant_id)
-                if sent and mine and grant:
-                    accepted = self._transfers.accept_units(grant, mine.key, region, sent)
-                    if accepted:
-                        return Taken(accepted, everywhere=True)
-        held = sum(pool.available for pool in own.values() if pool.grant_id in grants)
-        return self._transfers.take_units(grants, own, max(1, units - base.available - held))
+    def _take_units(self, subject: Subject, base: Allotment, units: int, sight: Sight, *, may_wait: bool) -> int:
+        """Get units for this region's pools: from where the copies show plenty, or else from allotments here."""
+        rate = sight.rate_at(to_millis(self._clock()))
+        need = max(1, units - base.available - sight.available())
+        enough, there = rebalancing.enough(rate, need), sight.units()
+        came = 0 if may_wait else self._rebalancer.accept_sent(sight)
+        plenty = may_wait and there >= enough
+        if plenty:
+            came = self._rebalancer.pull(sight, need)
+        if not came:
+            came = self._rebalancer.sweep(_swept(subject), sight, enough, share=may_wait)
+        if not came and may_wait and not plenty and there >= need:
+            came = self._rebalancer.pull(sight, need)
+        return came
 
-    def _copies(self, subject: Subject) -> dict[str, list[Pool]]:
-        others = [region for region in self._subjects.regions if region != self._subjects.region]
-        return {region: self._subjects.pools(subject, region) for region in others}
 
-    def _units_anywhere(self, subject: Subject, grants: dict[str, Grant]) -> int:
-        """Units left in all regions' pools, as far as this region knows; a pool it does not see is full."""
-        own = {pool.grant_id: pool for pool in self._subjects.pools(subject)}
-        units = sum(pool.available for pool in own.values() if pool.grant_id in grants)
-        for region, pools in self._copies(subject).items():
-            seen = {pool.grant_id: pool for pool in pools}
-            for grant_id, grant in grants.items():
-                pool, mine = seen.get(grant_id), own.get(grant_id)
-                if pool is None:
-                    units += grant.split.get(region, 0) - (mine.accepted.get(region, 0) if mine else 0)
-                else:
-                    units += pool.available
-                    if mine:  # on its way, as far as this region knows
-                        units += pool.sent.get(self._subjects.region, 0) - mine.accepted.get(region, 0)
-        return units
+def _swept(subject: Subject) -> Swept:
+    return Swept(subject.organisation.org_id, subject.meter, subject.period.key)
+
+
+def _key(subject: Subject, user_id: str | None) -> _Key:
+    return subject.organisation.org_id, user_id, subject.meter, subject.period.key

@@ -26,6 +26,7 @@ from cutlass.storage.minting import Minting
 from cutlass.storage.organisations import Organisations
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
+from cutlass.storage.rebalancer import Rebalancer
 from cutlass.storage.reconciliation import Reconciliation
 from cutlass.storage.refunds import Refunds
 from cutlass.storage.reservations import Reservations
@@ -33,6 +34,7 @@ from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.subjects import Subjects
 from cutlass.storage.supply import Supply
+from cutlass.storage.sweeps import Sweeps
 from cutlass.storage.terms import TermsKeeper
 from cutlass.storage.transfers import Transfers
 from cutlass.storage.usage import Usage
@@ -51,6 +53,8 @@ class Store:
         The time, an aware datetime; tests pass their own.
     monotonic : Callable, optional
         Seconds that pass, for what is remembered a moment.
+    sleep : Callable, optional
+        Waits so many seconds for another process's work.
     tally : Tally, optional
         Counts the requests to this region's DynamoDB.
     credentials : Credentials, optional
@@ -65,6 +69,7 @@ class Store:
         *,
         clock: Callable[[], datetime] = _now,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
         tally: Tally | None = None,
         credentials: Credentials | None = None,
     ) -> None:
@@ -99,15 +104,25 @@ class Store:
         self.keeper = TermsKeeper(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
         self.transfers = Transfers(peers, limits, clock)
         subjects = Subjects(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
+        self.rebalancer = Rebalancer(
+            peers,
+            self.directory,
+            subjects,
+            self.transfers,
+            Sweeps(limits, clock),
+            catalogue,
+            clock,
+            monotonic,
+            sleep,
+        )
         self.supply = Supply(
             dynamo,
             subjects,
             self.allotments,
             self.pools,
             self.minting,
-            Shortages(subjects, self.transfers),
+            Shortages(subjects, self.transfers, self.rebalancer, clock, monotonic),
             clock,
-            monotonic,
         )
         self.decider = Decider(
             self.directory, subjects, self.allotments, self.supply, self.ledger, catalogue, clock

@@ -1,7 +1,7 @@
 """Who asks for what, and all that is known here about what they may spend: the reading side of supply."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cutlass.domain.allotments import Allotment
@@ -12,6 +12,7 @@ from cutlass.domain.organisations import Organisation, Status, User
 from cutlass.domain.periods import Period, to_millis
 from cutlass.domain.plans import Catalogue, Plan
 from cutlass.domain.pools import Pool, mint
+from cutlass.domain.sights import Sight
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, allotment_of
 from cutlass.storage.directory import Directory
@@ -124,18 +125,39 @@ class Subjects:
         """
         org_id, user_id = subject.organisation.org_id, subject.user.user_id
         pools = self._pools.of(org_id, subject.meter, user_id, region=region, own=own)
-        return [pool for pool in pools if self._serves(subject, pool)]
+        return [pool for pool in pools if self._serves(subject.plan, subject.meter, pool)]
 
-    def grants(self, subject: Subject) -> dict[str, Grant]:
-        """Read the grants the subject may spend now, by id, in the order of spending."""
+    def sight(self, organisation: Organisation, plan: Plan, meter: str, *, user_id: str | None = None) -> Sight:
+        """Read what this region sees of the grants that may be spent now, and of all regions' pools of them.
+
+        With a user, grants of the user's own are among them.
+        """
         found = []
-        for grant, voided in self._directory.grants(subject.organisation, subject.meter):
+        for grant, voided in self._directory.grants(organisation, meter):
             pool = mint(grant, self.region)
-            if not voided and grant.user_id in {None, subject.user.user_id} and self._serves(subject, pool):
+            if not voided and grant.user_id in {None, user_id} and self._serves(plan, meter, pool):
                 found.append((pool.order, grant))
-        return {grant.grant_id: grant for _, grant in sorted(found, key=lambda pair: pair[0])}
+        grants = {grant.grant_id: grant for _, grant in sorted(found, key=lambda pair: pair[0])}
+        own_user = user_id if any(grant.user_id for grant in grants.values()) else None
+        pools = {
+            region: self._by_grant(grants, self._pools.of(organisation.org_id, meter, own_user, region=region))
+            for region in self.regions
+        }
+        return Sight(self.region, grants, pools.pop(self.region), pools)
 
-    def _serves(self, subject: Subject, pool: Pool) -> bool:
-        return pool.live(to_millis(self._clock())) and spendable(
-            pool.category, self._catalogue, subject.plan.name, subject.meter
-        )
+    def refreshed(self, sight: Sight) -> Sight:
+        """The same sight, with this region's pools as they are now."""
+        if not sight.grants:
+            return sight
+        grant = next(iter(sight.grants.values()))
+        user_id = next((grant.user_id for grant in sight.grants.values() if grant.user_id), None)
+        return replace(sight, own=self._by_grant(sight.grants, self._pools.of(grant.org_id, grant.meter, user_id)))
+
+    @staticmethod
+    def _by_grant(grants: Mapping[str, Grant], pools: Iterable[Pool]) -> dict[str, Pool]:
+        """Pools of some grants, in the order of spending."""
+        found = {pool.grant_id: pool for pool in pools}
+        return {grant_id: found[grant_id] for grant_id in grants if grant_id in found}
+
+    def _serves(self, plan: Plan, meter: str, pool: Pool) -> bool:
+        return pool.live(to_millis(self._clock())) and spendable(pool.category, self._catalogue, plan.name, meter)

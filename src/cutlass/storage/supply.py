@@ -4,17 +4,15 @@ All of it is off the usual path of a decision. A step that loses a race changes 
 at the allotment again.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from cutlass.domain.allotments import Allotment, settle
 from cutlass.domain.decisions import Reason
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Category
-from cutlass.domain.metering import AllotmentKey
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.refills import Draw, Shortage, adopt, plan_refill, refill
@@ -24,28 +22,11 @@ from cutlass.storage.dynamo import Dynamo, TransactionFailedError, put_of, updat
 from cutlass.storage.items import allotment_to_item
 from cutlass.storage.minting import Minting
 from cutlass.storage.pools import Pools
-from cutlass.storage.settling import give_back
+from cutlass.storage.returns import Return, give_back
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.subjects import Subject, Subjects
 
-_DRY_SECONDS = 1.0
-"""How long a shortage is believed without minting and asking around again."""
-
-_REMEMBERED = 10_000
-
 _RACES = 16
-
-_DryKey = tuple[str, str, str, str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Dry:
-    """A shortage met a moment ago, and the terms it was met under."""
-
-    until: float
-    reason: Reason
-    shortage: Shortage
-    subject: Subject
 
 
 class Supply:
@@ -60,7 +41,6 @@ class Supply:
         minting: Minting,
         shortages: Shortages,
         clock: Callable[[], datetime],
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dynamo = dynamo
         self._subjects = subjects
@@ -69,8 +49,6 @@ class Supply:
         self._minting = minting
         self._shortages = shortages
         self._clock = clock
-        self._monotonic = monotonic
-        self._dry: dict[_DryKey, _Dry] = {}
 
     def supply(self, subject: Subject, units: int, met: Allotment | None) -> Reason | None:
         """Bring an allotment to where it can answer; returns why it cannot, or None: look again.
@@ -94,14 +72,18 @@ class Supply:
                     self._allotments.change(key, met, base)
                 return None
         base, headroom = self._with_others(subject, base)
-        draws = self._plan(subject, base, units, headroom)
-        if isinstance(draws, Shortage):
+        for _ in range(_RACES):
+            draws = self._plan(subject, base, units, headroom)
+            if not isinstance(draws, Shortage):
+                self._shortages.forget(subject)
+                self._draw(subject, met, base, draws)
+                return None
             if met is None:
                 self._draw(subject, None, base, ())  # rights from elsewhere need an allotment to come to
                 return None
-            return self._relieve(subject, base, units, draws)
-        self._dry.pop(self._dry_key(subject, units), None)
-        self._draw(subject, met, base, draws)
+            reason = self._shortages.relieve(subject, base, units, draws)
+            if reason is not None or draws.of_user:
+                return reason
         return None
 
     def still_short(
@@ -112,8 +94,8 @@ class Supply:
         Whoever goes on asking costs little: of what could have come meanwhile, changed terms show on the
         allotment and credits in this region's pools; other regions are asked again when the moment is over.
         """
-        dry = self._dry.get((org_id, user_id, meter, period, units))
-        if dry is None or self._monotonic() >= dry.until or met.rev != dry.subject.organisation.rev:
+        dry = self._shortages.remembered(org_id, user_id, meter, period, units)
+        if dry is None or met.rev != dry.subject.organisation.rev:
             return None
         if dry.shortage.of_user and met.unbacked > 0:
             return None
@@ -156,18 +138,20 @@ class Supply:
         pools = self._subjects.pools(subject)
         draws = plan_refill(base, pools, units, now_ms, headroom=headroom)
         opened = any(pool.category is Category.PLAN for pool in pools)
-        if (isinstance(draws, Shortage) or not opened) and not self._believed_dry(subject, units):
+        if (isinstance(draws, Shortage) or not opened) and not self._shortages.believed(subject, units):
             self._minting.mint(subject.organisation, subject.meter, subject.user.user_id)
             draws = plan_refill(base, self._subjects.pools(subject), units, now_ms, headroom=headroom)
         return draws
 
     def _draw(self, subject: Subject, met: Allotment | None, base: Allotment, draws: tuple[Draw, ...]) -> None:
         """Move units from pools into the allotment, all or nothing; a lost race leaves everything as it was."""
-        filled = refill(base, draws, to_millis(self._clock()))
+        now_ms = to_millis(self._clock())
+        filled = refill(base, draws, now_ms)
         key, org_id = self._key(subject), subject.organisation.org_id
         table = self._allotments.table
         writes = [
-            self._pools.draw_of(org_id, subject.meter, draw.pool, draw.units, birth=met is None) for draw in draws
+            self._pools.draw_of(org_id, subject.meter, draw.pool, draw.units, now_ms, birth=met is None)
+            for draw in draws
         ]
         if met is not None:
             writes.append(update_of(table, *key, change_of(met, filled)))
@@ -195,12 +179,17 @@ class Supply:
             earlier = self._allotments.earlier(org_id, user_id, meter, subject.period.key)
             holding = [(period, met) for period, met in earlier if met.available]
             for period, met in holding:
-                owner = AllotmentKey(self._allotments.region, org_id, user_id, meter, period)
-                settled = settle(met, to_millis(self._clock()), everything=True)
-                give_back(self._dynamo, self._allotments.table, owner, met, settled)
+                self._settle(self._allotments.key(org_id, user_id, meter, period), subject, met)
             if not holding:
                 return [met for _, met in earlier]
         raise UnavailableError("the period before is still being settled", hint="send the request again")
+
+    def _settle(self, key: keys.Key, subject: Subject, met: Allotment) -> None:
+        """Empty an allotment whose period has ended: units go back to their pools, expired ones end."""
+        settled = settle(met, to_millis(self._clock()), everything=True)
+        org_id, user_id = subject.organisation.org_id, subject.user.user_id
+        returned = Return(key, org_id, user_id, subject.meter, met, settled)
+        give_back(self._dynamo, self._allotments.table, self._allotments.region, [returned])
 
     def _with_others(self, subject: Subject, base: Allotment) -> tuple[Allotment, int]:
         """Count in what was used elsewhere; returns also what the user's limit leaves beyond all of it.
@@ -215,32 +204,6 @@ class Supply:
         own = base.extra + sum(other.extra for other in others)
         aside = base.reserved + sum(other.reserved for other in others)
         return base, max(0, subject.limit + own - base.total - aside - base.available)
-
-    def _relieve(self, subject: Subject, base: Allotment, units: int, shortage: Shortage) -> Reason | None:
-        """Get what is short from elsewhere: None when some came, else why there is none, kept for a moment."""
-        reason = self._believed_dry(subject, units)
-        if reason is None:
-            reason = self._shortages.relieve(subject, base, units, shortage)
-            if reason is not None:
-                if len(self._dry) >= _REMEMBERED:
-                    self._dry.clear()
-                until = self._monotonic() + _DRY_SECONDS
-                self._dry[self._dry_key(subject, units)] = _Dry(until, reason, shortage, subject)
-        return reason
-
-    def _believed_dry(self, subject: Subject, units: int) -> Reason | None:
-        dry = self._dry.get(self._dry_key(subject, units))
-        return dry.reason if dry and self._monotonic() < dry.until else None
-
-    @staticmethod
-    def _dry_key(subject: Subject, units: int) -> _DryKey:
-        return (
-            subject.organisation.org_id,
-            subject.user.user_id,
-            subject.meter,
-            subject.period.key,
-            units,
-        )
 
     def _key(self, subject: Subject) -> keys.Key:
         return self._allotments.key(

@@ -1,12 +1,12 @@
 """Moves rights between regions, off the usual path of a decision.
 
-The region that is short takes from the other one: it makes that region's write (`available -= k,
+The region that is short, or will be, takes from the other one: it makes that region's write (`available -= k,
 sent += k`, conditional, at that region's own DynamoDB) and then its own (`accepted = cumulative`). If the
 answer to the first is lost, the sender's item tells the same number once it is replicated here, and is
 accepted then. Each item is still written in one region only: its owner's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +14,9 @@ from datetime import datetime
 from cutlass.domain.allotments import Allotment, release
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Grant
-from cutlass.domain.metering import AllotmentKey
 from cutlass.domain.periods import to_millis
 from cutlass.domain.pools import Pool, mint
+from cutlass.domain.rebalancing import stock, to_give
 from cutlass.domain.transfers import idle, send_rights, to_send
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments
@@ -35,7 +35,7 @@ from cutlass.storage.items import (
     sent_to,
 )
 from cutlass.storage.peers import Peers
-from cutlass.storage.settling import give_back
+from cutlass.storage.returns import Return, give_back
 
 _RACES = 5
 
@@ -49,18 +49,6 @@ class Holder:
     meter: str
     period: str
     ends_ms: int
-
-    def in_region(self, region: str) -> AllotmentKey:
-        """Name the holder's allotment in a region."""
-        return AllotmentKey(region, self.org_id, self.user_id, self.meter, self.period)
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Units that came, and whether every other region answered."""
-
-    units: int
-    everywhere: bool
 
 
 class Transfers:
@@ -78,8 +66,8 @@ class Transfers:
         self._clock = clock
         self.region = peers.region
 
-    def take_rights(self, holder: Holder, need: int, unborn: Callable[[str], Allotment]) -> Taken:
-        """Take rights of a user's limit from the other regions until `need` are had.
+    def take_rights(self, holder: Holder, need: int, unborn: Callable[[str], Allotment]) -> int:
+        """Take rights of a user's limit from the other regions until `need` are had; returns what came.
 
         Parameters
         ----------
@@ -94,7 +82,7 @@ class Transfers:
             with suppress(UnavailableError), self._peers.reach(region) as there:
                 cumulative = self._send_rights(there, region, holder, need - came, unborn)
             came += self.accept_rights(holder, region, cumulative)
-        return self._taken(came)
+        return came
 
     def earlier(self, region: str, org_id: str, user_id: str, meter: str, period: str) -> list[Allotment]:
         """Read a user's allotments of earlier periods in another region, at that region's own DynamoDB."""
@@ -104,43 +92,47 @@ class Transfers:
     def accept_rights(self, holder: Holder, origin: str, cumulative: int) -> int:
         """Count in the rights another region has ever sent a user here, once; returns how many are new."""
         key = keys.allotment(self.region, holder.org_id, holder.user_id, holder.meter, holder.period)
-        return self._accept(key, origin, cumulative, "unbacked")
+        return self._accept(self._peers.here, key, origin, cumulative, "unbacked")
 
     def accept_units(self, grant: Grant, pool_key: str, origin: str, cumulative: int) -> int:
         """Count in the units another region's pool of a grant has ever sent here; returns how many are new."""
         key = keys.pools(self.region, grant.org_id, grant.meter, grant.user_id), pool_key
-        return self._accept(key, origin, cumulative, "available")
+        return self._accept(self._peers.here, key, origin, cumulative, "available")
 
-    def take_units(self, grants: Mapping[str, Grant], own: Mapping[str, Pool], need: int) -> Taken:
-        """Take units of the grants that may be spent from the other regions' pools until `need` are had.
+    def take_units(self, grant: Grant, pool: Pool, region: str, wish: int, need: int = 0) -> int:
+        """Take units of a grant from another region's pool: what makes both last equally, up to `wish`.
 
-        Parameters
-        ----------
-        grants, own : Mapping
-            The grants, in the order of spending, and this region's pools of them, by grant id.
+        `pool` is this region's; at least `need` comes, if it is there. Returns the units that came.
         """
-        came = 0
-        for region in self._peers.others:
-            for grant_id, grant in grants.items():
-                pool = own.get(grant_id)
-                if came >= need or pool is None:
-                    continue
-                cumulative = 0
-                with suppress(UnavailableError), self._peers.reach(region) as there:
-                    cumulative = self._send_units(there, region, grant, need - came)
-                came += self.accept_units(grant, pool.key, region, cumulative)
-        return self._taken(came)
+        cumulative = 0
+        with suppress(UnavailableError), self._peers.reach(region) as there:
+            cumulative = self._send_units(there, region, grant, pool, wish, need)
+        return self.accept_units(grant, pool.key, region, cumulative)
 
-    def _taken(self, came: int) -> Taken:
-        return Taken(came, everywhere=not any(map(self._peers.away, self._peers.others)))
+    def push_units(self, grant: Grant, pool: Pool, region: str, units: int) -> bool:
+        """Send units of this region's pool to another region, and tell it; what it is not told it finds out."""
+        key = keys.pools(self.region, grant.org_id, grant.meter, grant.user_id), pool.key
+        try:
+            item = self._peers.here.update(self._table, *key, _sending(region, units, "available"))
+        except ConditionFailedError:
+            return False
+        born = mint(grant, region)
+        there_key = keys.pools(region, grant.org_id, grant.meter, grant.user_id), pool.key
+        with suppress(UnavailableError), self._peers.reach(region) as there:
+            there.put_if_absent(self._table, pool_to_item(born, there_key[0]))
+            self._accept(there, there_key, self.region, int(item[sent_to(region)]), "available")
+        return True
 
-    def _accept(self, key: keys.Key, origin: str, cumulative: int, into: str) -> int:
+    def reaches_all(self) -> bool:
+        """Whether every other region answered lately."""
+        return not any(map(self._peers.away, self._peers.others))
+
+    def _accept(self, owner: Dynamo, key: keys.Key, origin: str, cumulative: int, into: str) -> int:
         """Count in what `origin` has sent altogether, once; returns how many units are new."""
         if not cumulative:
             return 0
-        here = self._peers.here
         attribute = accepted_from(origin)
-        item = here.get(self._table, *key)
+        item = owner.get(self._table, *key)
         while item is not None:
             seen = int(item.get(attribute, 0))
             if cumulative <= seen:
@@ -150,7 +142,7 @@ class Transfers:
             wire = expression(f"SET #accepted = :sent, {into} = {into} + :more", guard, **values)
             wire["ExpressionAttributeNames"] = {"#accepted": attribute}
             try:
-                here.update(self._table, *key, wire, returns="NONE")
+                owner.update(self._table, *key, wire, returns="NONE")
             except ConditionFailedError as failed:
                 item = failed.item
             else:
@@ -176,9 +168,9 @@ class Transfers:
                     return units
             met = allotment_from_item(item)
             asleep = idle(met, now_ms)
-            if asleep and met.unbacked < need and met.available:
-                # A decision meanwhile prevents it.
-                give_back(there, self._table, holder.in_region(region), met, release(met))
+            if met.unbacked < need and met.available:
+                freed = Return(key, holder.org_id, holder.user_id, holder.meter, met, release(met))
+                give_back(there, self._table, region, [freed])  # a decision meanwhile prevents it
                 item = there.get(self._table, *key)
                 met = allotment_from_item(item) if item else met
             units = to_send(met.unbacked, need, idle=asleep)
@@ -192,15 +184,17 @@ class Transfers:
                 return int(sent[sent_to(self.region)])
         return 0
 
-    def _send_units(self, there: Dynamo, region: str, grant: Grant, need: int) -> int:
-        pool = mint(grant, region)
+    def _send_units(self, there: Dynamo, region: str, grant: Grant, mine: Pool, wish: int, need: int) -> int:
+        """Make the other region's write; returns what it has sent here altogether."""
+        pool, now_ms = mint(grant, region), to_millis(self._clock())
         key = keys.pools(region, grant.org_id, grant.meter, grant.user_id), pool.key
         item: Item | None = there.get(self._table, *key)
         for _ in range(_RACES):
             if item is None:
                 item = there.put_if_absent(self._table, pool_to_item(pool, key[0])) or pool_to_item(pool, key[0])
             met = pool_from_item(item)
-            units = to_send(met.available, need, idle=met.allotted == 0)
+            fair = to_give(stock(met, now_ms), stock(mine, now_ms), need)
+            units = min(fair, max(wish, need))
             if not units:
                 return met.sent.get(self.region, 0)
             try:

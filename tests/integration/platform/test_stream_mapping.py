@@ -5,6 +5,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ class Rig:
     def handler(self, event: Any, _context: Any) -> Any:
         self.batches.append(names(event["Records"]))
         return self.decide(event["Records"])
+
+    def only(self, attribute: str) -> None:
+        """Filter the stream to changes whose new image has a number of that name."""
+        self.source = replace(self.source, has_attribute=attribute)
 
     def start(self, *, window: float = 0.0, policy: Policy | None = None) -> None:
         function = Function("eat", "", f"{MODULE}.eat", 5, False, {}, {}, (self.source,), ())
@@ -202,3 +207,25 @@ def test_what_was_under_way_at_the_end_comes_again(rig: Rig) -> None:
     eventually(lambda: rig.batches, "it comes again after the restart")
     assert rig.batches == [["a"]]
     assert rig.notices() == []
+
+
+def test_a_filter_passes_over_what_has_not_the_attribute(rig: Rig) -> None:
+    rig.only("minted")
+    rig.start()
+    rig.put("a", "b")
+    for key, value in (("pool", {"N": "7"}), ("named", {"S": "7"})):
+        item = {"pk": {"S": key}, "sk": {"S": "-"}, "minted": value}
+        rig.wire.call("dynamodb", "PutItem", {"TableName": rig.table, "Item": item})
+    rig.put("c")
+    eventually(lambda: rig.batches, "the pool comes")
+    assert rig.batches == [["pool"]]
+
+
+def test_what_a_filter_passed_over_is_not_read_again_after_a_restart(rig: Rig) -> None:
+    rig.only("minted")
+    rig.put("a", "b")
+    rig.start()
+    checkpoint = Checkpoint(rig.folder, rig.source.table)
+    eventually(lambda: Checkpoint(rig.folder, rig.source.table).after, "the position moves on")
+    assert checkpoint.after is None, "it was read before the records were"
+    assert rig.batches == []

@@ -55,6 +55,7 @@ def test_the_catalogue_is_as_written():
     enterprise = catalogue.plans["enterprise"]
     assert enterprise.period is PeriodKind.MONTH
     assert enterprise.meters["requests"].user_limit is None
+    assert enterprise.meters["requests"].wait_for_regions
     assert enterprise.meters["requests"].at_end is AtEnd.OVERAGE
     assert catalogue.features["report.export"].units == 5
     assert [plan.rank for plan in catalogue.plans.values()] == [0, 1, 2]
@@ -67,6 +68,8 @@ def test_the_other_files_are_as_written():
     assert function.resource("dev", "london") == "cutlass-tech-usage-check-dev-london"
     assert function.reentrant
     assert function.tables["usage-credits"] is Access.WRITE
+    assert load_functions()["meter"].streams[0].has_attribute is None
+    assert load_functions()["rebalance"].streams[0].has_attribute == "minted"
     assert load_functions()["meter"].streams[0].on_failure in load_queues()
     (source,) = load_functions()["stream-recovery"].queues
     failures = load_queues()[source.queue]
@@ -94,6 +97,24 @@ BROKEN = [
     ("plans.yaml", "included: 10000,", "included: 1000000000001,", "plans.basic.meters.requests.included: 100"),
     ("plans.yaml", "included: 10000,", f"included: {'9' * 5000},", "plans.basic.meters.requests.included: 999"),
     ("plans.yaml", "user_limit: 1000,", "user_limit: none,", "plans.basic.meters.requests.user_limit: must be"),
+    (
+        "plans.yaml",
+        "user_limit: 1000,",
+        "user_limit: 1000, wait_for_regions: perhaps,",
+        "plans.basic.meters.requests.wait_for_regions: must be",
+    ),
+    (
+        "functions.yaml",
+        "filter: {has_attribute: minted}",
+        "filter: {attribute: minted}",
+        "functions.rebalance.streams[0].filter.attribute: unknown key",
+    ),
+    (
+        "functions.yaml",
+        "filter: {has_attribute: minted}",
+        "filter: {has_attribute: 7}",
+        "functions.rebalance.streams[0].filter.has_attribute: must be",
+    ),
     ("plans.yaml", "user_limit: 1000,", "user_limt: 1000,", "plans.basic.meters.requests.user_limt: unknown key"),
     ("plans.yaml", "user_limit: 1000, ", "", "plans.basic.meters.requests.user_limit: missing"),
     ("plans.yaml", "at_end: deny}", "at_end: stop}", "plans.basic.meters.reports.at_end: 'stop' is not one of"),

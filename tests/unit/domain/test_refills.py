@@ -15,9 +15,10 @@ from cutlass.domain.refills import (
     Draw,
     Shortage,
     adopt,
+    ahead,
+    pace,
     plan_refill,
     refill,
-    wanted,
 )
 from tests.unit.domain.samples import DAY_MS, NOW_MS, allotment, holding, pool
 
@@ -30,23 +31,46 @@ def drawn(held: object, pools: list[object], units: int) -> list[tuple[str, int]
     return [(draw.pool.grant_id, draw.units) for draw in plan]
 
 
-class TestWanted:
-    def test_a_newborn_wants_the_least(self) -> None:
-        assert wanted(allotment(), NOW_MS) == MIN_CHUNK
+class TestPace:
+    def test_of_a_newborn_nothing_is_known(self) -> None:
+        assert pace(allotment(), NOW_MS) == 0
 
-    @pytest.mark.parametrize(
-        ("chunk", "elapsed", "units"),
-        [
-            (100, HORIZON_MS, 100),  # a steady rate: as much again
-            (100, HORIZON_MS // 2, 200),
-            (100, 60 * HORIZON_MS, MIN_CHUNK),
-            (100, 0, 800),  # it grows eightfold at most
-            (MAX_CHUNK, 1, MAX_CHUNK),
-            (100, -50, 800),  # a clock that went back
-        ],
-    )
-    def test_it_covers_ten_seconds_of_the_rate_within_bounds(self, chunk: int, elapsed: int, units: int) -> None:
-        assert wanted(allotment(chunk=chunk, refilled_ms=NOW_MS - elapsed), NOW_MS) == units
+    def test_a_steady_rate_stays(self) -> None:
+        held = allotment(chunk=50, rate=10_000, refilled_ms=NOW_MS - 5000)
+        assert pace(held, NOW_MS) == 10_000
+
+    def test_what_is_still_held_was_not_spent(self) -> None:
+        held = holding(20, chunk=20, refilled_ms=NOW_MS - 5000)
+        assert pace(held, NOW_MS) == 0
+
+    def test_a_short_moment_tells_little(self) -> None:
+        held = allotment(chunk=1, rate=1000, refilled_ms=NOW_MS - 1)
+        assert 1000 <= pace(held, NOW_MS) <= 1100
+
+    def test_a_clock_that_went_back_is_no_time_at_all(self) -> None:
+        assert pace(allotment(chunk=10, refilled_ms=NOW_MS + 5000), NOW_MS) == 1000
+
+
+class TestAhead:
+    def test_a_users_horizon_while_the_pool_lasts(self) -> None:
+        assert ahead(2000, pool(available=10**6, rate=3000, rated_ms=NOW_MS), NOW_MS) == 2 * HORIZON_MS // 1000
+
+    def test_as_long_as_the_pool_lasts_when_that_is_less(self) -> None:
+        scarce = pool(available=40, members=100, rate=20_000, rated_ms=NOW_MS)
+        assert ahead(5000, scarce, NOW_MS) == 5 * 2, "40 units at 20 a second are 2 seconds"
+        assert ahead(100, scarce, NOW_MS) == 0
+
+    def test_all_users_together_hold_no_more_than_the_pool_has(self) -> None:
+        scarce = pool(available=70, members=1000, rate=100_000, rated_ms=NOW_MS)
+        assert sum(ahead(rate, scarce, NOW_MS) for rate in [10_000] * 8 + [2000] * 10) <= 70
+
+    def test_a_few_for_a_user_of_whom_nothing_is_known(self) -> None:
+        assert ahead(0, pool(available=1000), NOW_MS) == MIN_CHUNK
+        assert ahead(0, pool(available=1000, members=100), NOW_MS) == 5
+        assert ahead(0, pool(available=1000, members=501), NOW_MS) == 0
+
+    def test_never_more_than_the_most(self) -> None:
+        assert ahead(10**10, pool(available=10**12), NOW_MS) == MAX_CHUNK
 
 
 class TestPlanRefill:
@@ -55,11 +79,11 @@ class TestPlanRefill:
         assert drawn(allotment(), [pool(available=1000)], 30) == [("requests:g", 30)]
 
     def test_exactly_the_need_when_the_pool_is_nearly_dry(self) -> None:
-        assert drawn(allotment(), [pool(available=19)], 3) == [("requests:g", 3)]
-        assert drawn(allotment(), [pool(available=1000, members=51)], 3) == [("requests:g", 3)]
+        assert drawn(allotment(), [pool(available=6)], 3) == [("requests:g", 3)]
+        assert drawn(allotment(), [pool(available=1000, members=167)], 3) == [("requests:g", 3)]
 
     def test_what_is_available_already_is_not_drawn(self) -> None:
-        assert drawn(holding(5), [pool(available=10)], 7) == [("requests:g", 2)]
+        assert drawn(holding(5), [pool(available=4)], 7) == [("requests:g", 2)]
 
     @pytest.mark.parametrize("units", [4, 5])
     def test_nothing_is_drawn_when_enough_is_available(self, units: int) -> None:

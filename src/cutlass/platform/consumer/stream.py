@@ -82,11 +82,19 @@ class StreamMapping:
                 stop.wait(0.5)
 
     def _collect(self, stop: threading.Event, drain: threading.Event) -> tuple[Record, ...]:
-        """Return a full batch, or what came within the window after the first record."""
+        """Return a full batch, or what came within the window after the first record; what is filtered, is not.
+
+        Records passed over before the first of a batch are done; those behind it are read again after a restart.
+        """
         size = self._source.batch_size
-        records = self._reader.read(size)
-        if not records:
-            return ()
+        records: list[Record] = []
+        while not records:
+            read = self._reader.read(size)
+            if not read or stop.is_set():
+                return ()
+            records = self._taken(read)
+            if not records:
+                self._checkpoint.move(sequence_number(read[-1]))
         end = time.monotonic() + self._window
         while len(records) < size and not stop.is_set() and not drain.is_set():
             left = end - time.monotonic()
@@ -95,10 +103,13 @@ class StreamMapping:
             seen = self._growth.version
             more = self._reader.read(size - len(records))
             if more:
-                records += more
+                records += self._taken(more)
             else:
                 self._growth.wait(seen, left)
         return tuple(records)
+
+    def _taken(self, records: list[Record]) -> list[Record]:
+        return [record for record in records if self._source.takes(record)]
 
     def _consume(self, records: tuple[Record, ...], stop: threading.Event) -> None:
         waiting = deque([Batch(records)])

@@ -1,0 +1,136 @@
+"""Takes back what allotments hold when a pool runs dry, at the DynamoDB of the region that owns them.
+
+Rights are in the allotment until the transaction that moves them to their pools; a decision or refill that
+comes between makes that allotment drop out of the sweep.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from cutlass.domain.allotments import release
+from cutlass.domain.periods import to_millis
+from cutlass.domain.rebalancing import IDLE_SWEEP_MS, SWEEP_MS, worth_sweeping
+from cutlass.storage import keys
+from cutlass.storage.codec import Item
+from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
+from cutlass.storage.items import allotment_from_item
+from cutlass.storage.returns import MOST_WRITES, Return, give_back
+
+LOOKED_AT = 500
+"""Allotments one sweep looks at; the next one goes on behind them."""
+
+TOGETHER = 25
+"""Allotments emptied in one transaction: more would lose more to one decision that comes between."""
+
+_CURSORS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Whose allotments a sweep is about: those of an organisation, of one meter and period."""
+
+    org_id: str
+    meter: str
+    period: str
+
+
+class Sweeps:
+    """Sweeps the allotments of any region.
+
+    Parameters
+    ----------
+    table : str
+        The full name of the limits table.
+    """
+
+    def __init__(self, table: str, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._clock = clock
+        self._cursors: dict[tuple[str, Swept], str] = {}
+
+    def claim(self, dynamo: Dynamo, region: str, swept: Swept, pool_key: str, *, only_idle: bool) -> bool:
+        """Have a sweep to oneself: one write to a pool's item, refused if the last sweep began a moment ago."""
+        now_ms = to_millis(self._clock())
+        attribute, pause = ("idle_swept_ms", IDLE_SWEEP_MS) if only_idle else ("swept_ms", SWEEP_MS)
+        claim = expression(
+            f"SET {attribute} = :now",
+            f"attribute_exists(pk) AND (attribute_not_exists({attribute}) OR {attribute} <= :before)",
+            now=now_ms,
+            before=now_ms - pause,
+        )
+        pk = keys.pools(region, swept.org_id, swept.meter)
+        try:
+            dynamo.update(self._table, pk, pool_key, claim, returns="NONE")
+        except ConditionFailedError:
+            return False
+        return True
+
+    def sweep(self, dynamo: Dynamo, region: str, swept: Swept, enough: int, *, only_idle: bool) -> int:
+        """Empty allotments until `enough` units are back in their pools; returns how many are.
+
+        Idle ones first, then those that hold most. Reads at most `LOOKED_AT` of them.
+        """
+        came, now_ms = 0, to_millis(self._clock())
+        found = self._look(dynamo, region, swept)
+        held = {user: allotment_from_item(item) for user, item in found.items()}
+        chosen = worth_sweeping(held.items(), now_ms, only_idle=only_idle)
+        returns = [
+            Return(
+                keys.allotment(region, swept.org_id, user, swept.meter, swept.period),
+                swept.org_id,
+                user,
+                swept.meter,
+                held[user],
+                release(held[user]),
+            )
+            for user in chosen
+        ]
+        for batch in _batches(returns, region):
+            came += self._give_back(dynamo, region, batch)
+            if came >= enough:
+                break
+        return came
+
+    def _look(self, dynamo: Dynamo, region: str, swept: Swept) -> dict[str, Item]:
+        """Read the next allotments on the roster, by user."""
+        roster = keys.roster(region, swept.org_id, swept.meter, swept.period)
+        after = self._cursors.pop((region, swept), None)
+        lines = list(islice(dynamo.query(self._table, roster, after=after, limit=LOOKED_AT), LOOKED_AT))
+        if after is not None and not lines:
+            lines = list(islice(dynamo.query(self._table, roster, limit=LOOKED_AT), LOOKED_AT))
+        users = [line["sk"] for line in lines]
+        if len(users) == LOOKED_AT:
+            if len(self._cursors) >= _CURSORS:
+                self._cursors.clear()
+            self._cursors[region, swept] = users[-1]
+        wanted = {user: keys.allotment(region, swept.org_id, user, swept.meter, swept.period) for user in users}
+        items = dynamo.batch_get({self._table: list(wanted.values())})
+        return {user: items[self._table, *key] for user, key in wanted.items() if (self._table, *key) in items}
+
+    def _give_back(self, dynamo: Dynamo, region: str, batch: list[Return]) -> int:
+        """Make a batch of returns, without those that came too late; returns the units."""
+        for _ in range(2):
+            failed = give_back(dynamo, self._table, region, batch)
+            if not failed:
+                return sum(one.units for one in batch)
+            batch = [one for place, one in enumerate(batch) if place not in failed]
+            if not batch:
+                break
+        return 0
+
+
+def _batches(returns: list[Return], region: str) -> Iterator[list[Return]]:
+    """Divide returns into transactions that DynamoDB takes."""
+    batch: list[Return] = []
+    pools: set[keys.Key] = set()
+    for one in returns:
+        more = set(one.pools(region)) - pools
+        if batch and (len(batch) == TOGETHER or len(batch) + 1 + len(pools | more) > MOST_WRITES):
+            yield batch
+            batch, pools, more = [], set(), set(one.pools(region))
+        batch.append(one)
+        pools |= more
+    if batch:
+        yield batch
