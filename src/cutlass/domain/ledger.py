@@ -26,6 +26,7 @@ class EntryKind(StrEnum):
     VOID = "void"
     RESERVE = "reserve"
     RELEASE = "release"
+    OVERDRAFT = "overdraft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class LedgerEntry:
         The decision id, the grant id or the reservation id.
     units : int
         Units spent by a decision, refused by a refusal, added by a grant, ended by a void, set
-        aside by a reservation, given back at its end.
+        aside by a reservation, given back at its end; of an overdraft those another region was given in
+        advance and this one had spent.
     before, after : int
         For a decision the user's usage in the period over all regions, as far as the region knew; for a
         grant the units granted; for a void the grant's units not yet handed out in its home region;

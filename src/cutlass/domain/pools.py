@@ -9,6 +9,9 @@ from cutlass.domain.periods import to_millis
 NEVER_MS = 9_999_999_999_999
 """The expiry of what does not expire, in milliseconds since 1970."""
 
+FIRST_EPOCH = 1
+"""The epoch in which a region serves that was never fenced."""
+
 _OWN = "#own"
 
 
@@ -32,6 +35,10 @@ class Pool:
         Whether the grant was voided: nothing may be handed out any more, also of what comes back.
     members : int
         Allotments that were born from this pool: how many users may want more of it.
+    fence : int
+        The epoch of its region's last fence: it hands out nothing before a later one.
+    overdrawn : int
+        Units that were claimed by another region in advance and were not there any more.
     """
 
     grant_id: str
@@ -48,6 +55,8 @@ class Pool:
     expired: int = 0
     members: int = 0
     voided: bool = False
+    fence: int = 0
+    overdrawn: int = 0
     sent: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
 
@@ -66,8 +75,8 @@ class Pool:
         return not self.voided and self.starts_ms <= now_ms < self.expires_ms
 
 
-def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:
-    """Make a region's pool of a grant, once; of a voided grant it is born burned."""
+def mint(grant: Grant, region: str, *, voided: bool = False, fence: int = 0) -> Pool:
+    """Make a region's pool of a grant, once; of a voided grant it is born burned, in a fenced region fenced."""
     share = grant.split.get(region, 0)
     return Pool(
         grant_id=grant.grant_id,
@@ -80,6 +89,7 @@ def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:
         available=0 if voided else share,
         burned=share if voided else 0,
         voided=voided,
+        fence=fence,
     )
 
 

@@ -377,6 +377,13 @@ def delete_of(table: str, pk: str, sk: str) -> Wire:
     return {"Delete": {"TableName": table, "Key": _key(pk, sk)}}
 
 
+def check_of(table: str, pk: str, sk: str, condition: str, **values: Any) -> Wire:
+    """Make the check of a transaction: of an item that is not written, in the words of `expression`."""
+    wire = expression("", condition, **values)
+    del wire["UpdateExpression"]
+    return {"ConditionCheck": {"TableName": table, "Key": _key(pk, sk)} | wire}
+
+
 def _key(pk: str, sk: str) -> Wire:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 

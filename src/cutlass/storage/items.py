@@ -24,6 +24,7 @@ ATTRIBUTE = {
     "released": "released",
     "reserved": "reserved",
     "refunded": "refunded",
+    "overdrawn": "overdrawn",
     "refused": "refused",
     "seq": "seq",
     "refills": "refills",

@@ -25,6 +25,7 @@ from cutlass.storage.organisations import Organisations
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
 from cutlass.storage.reconciliation import Reconciliation
+from cutlass.storage.regions import Gate
 from cutlass.storage.reservations import Reservations
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
@@ -86,15 +87,16 @@ class Store:
         }
         self.dynamo = dynamo = dynamos[region]
         limits, organisations = settings.table(keys.LIMITS), settings.table(keys.ORGANISATIONS)
-        peers = Peers(dynamos, region, monotonic)
+        self.peers = peers = Peers(dynamos, region, monotonic)
+        self.gate = Gate(peers, organisations, monotonic)
         self.directory = Directory(peers, organisations, topology, monotonic=monotonic)
         self.allotments = Allotments(dynamo, limits, region)
-        self.pools = Pools(dynamo, limits, region)
+        self.pools = Pools(dynamo, limits, organisations, region)
         self.ledger = Ledger(dynamo, settings.table(keys.LEDGER), region, topology.regions)
         self.usage = Usage(dynamo, settings.table(keys.USAGE), region, topology.regions, clock)
         self.minting = Minting(peers, self.directory, self.pools, catalogue, organisations, clock)
         self.keeper = TermsKeeper(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
-        self.transfers = Transfers(peers, limits, clock)
+        self.transfers = Transfers(peers, limits, organisations, clock)
         subjects = Subjects(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
         self.supply = Supply(
             dynamo,
@@ -103,6 +105,7 @@ class Store:
             self.pools,
             self.minting,
             Shortages(subjects, self.transfers),
+            self.gate,
             clock,
             monotonic,
         )

@@ -16,13 +16,16 @@ from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Category
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import MAX_UNITS
+from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, Shortage, adopt, plan_refill, refill
+from cutlass.domain.regions import fenced_in
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, change_of
 from cutlass.storage.dynamo import Dynamo, TransactionFailedError, put_of, update_of
 from cutlass.storage.items import allotment_to_item
 from cutlass.storage.minting import Minting
 from cutlass.storage.pools import Pools, return_writes
+from cutlass.storage.regions import Gate
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.subjects import Subject, Subjects
 
@@ -57,6 +60,7 @@ class Supply:
         pools: Pools,
         minting: Minting,
         shortages: Shortages,
+        gate: Gate,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +70,7 @@ class Supply:
         self._pools = pools
         self._minting = minting
         self._shortages = shortages
+        self._gate = gate
         self._clock = clock
         self._monotonic = monotonic
         self._dry: dict[_DryKey, _Dry] = {}
@@ -77,7 +82,13 @@ class Supply:
         ----------
         met : Allotment or None
             The allotment the decision met; None where there is none yet.
+
+        Raises
+        ------
+        RegionFencedError
+            An operator has fenced this region.
         """
+        self._gate.admit([fenced_in(met)] if met else ())
         now_ms = to_millis(self._clock())
         key = self._key(subject)
         if met is not None and met.until_ms <= now_ms:
@@ -120,7 +131,10 @@ class Supply:
         return dry.reason if isinstance(draws, Shortage) else None
 
     def look(self, subject: Subject, units: int) -> tuple[Allotment, Reason | None]:
-        """See whether `units` would be allowed, without taking or writing anything of an allotment."""
+        """See whether `units` would be allowed, without taking or writing anything of an allotment.
+
+        Raises `RegionFencedError`.
+        """
         base, headroom = self._as_it_would_be(subject)
         if base.available >= units:
             return base, None
@@ -139,6 +153,7 @@ class Supply:
     def _as_it_would_be(self, subject: Subject) -> tuple[Allotment, int]:
         """The allotment under the terms of now, without what has expired; and what the user's limit leaves."""
         met = self._allotments.read(self._key(subject))
+        self._gate.admit([fenced_in(met)] if met else ())
         now_ms = to_millis(self._clock())
         base = self._under_terms(subject, met) if met else self._subjects.newborn(subject)
         if base.until_ms <= now_ms:
@@ -151,13 +166,18 @@ class Supply:
         Without a pool of the period's plan the others must not do: credits are spent after it.
         """
         now_ms = to_millis(self._clock())
-        pools = self._subjects.pools(subject)
+        pools = self._open_pools(subject)
         draws = plan_refill(base, pools, units, now_ms, headroom=headroom)
         opened = any(pool.category is Category.PLAN for pool in pools)
         if (isinstance(draws, Shortage) or not opened) and not self._believed_dry(subject, units):
             self._minting.mint(subject.organisation, subject.meter, subject.user.user_id)
-            draws = plan_refill(base, self._subjects.pools(subject), units, now_ms, headroom=headroom)
+            draws = plan_refill(base, self._open_pools(subject), units, now_ms, headroom=headroom)
         return draws
+
+    def _open_pools(self, subject: Subject) -> list[Pool]:
+        pools = self._subjects.pools(subject)
+        self._gate.admit(pool.fence for pool in pools)
+        return pools
 
     def _draw(self, subject: Subject, met: Allotment | None, base: Allotment, draws: tuple[Draw, ...]) -> None:
         """Move units from pools into the allotment, all or nothing; a lost race leaves everything as it was."""
@@ -165,7 +185,10 @@ class Supply:
         key, org_id = self._key(subject), subject.organisation.org_id
         table = self._allotments.table
         writes = [
-            self._pools.draw_of(org_id, subject.meter, draw.pool, draw.units, birth=met is None) for draw in draws
+            self._pools.draw_of(
+                org_id, subject.meter, draw.pool, draw.units, birth=met is None, epoch=self._gate.epoch
+            )
+            for draw in draws
         ]
         if met is not None:
             writes.append(update_of(table, *key, change_of(met, filled)))

@@ -36,7 +36,7 @@ from cutlass.storage.items import (
     sent_to,
 )
 from cutlass.storage.peers import Peers
-from cutlass.storage.pools import return_writes
+from cutlass.storage.pools import bear, return_writes
 
 _RACES = 5
 
@@ -67,11 +67,14 @@ class Transfers:
     ----------
     table : str
         The full name of the limits table.
+    states : str
+        That of the table with the regions' states.
     """
 
-    def __init__(self, peers: Peers, table: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, peers: Peers, table: str, states: str, clock: Callable[[], datetime]) -> None:
         self._peers = peers
         self._table = table
+        self._states = states
         self._clock = clock
         self.region = peers.region
 
@@ -202,7 +205,8 @@ class Transfers:
         item: Item | None = there.get(self._table, *key)
         for _ in range(_RACES):
             if item is None:
-                item = there.put_if_absent(self._table, pool_to_item(pool, key[0])) or pool_to_item(pool, key[0])
+                bear(there, self._table, self._states, region, key[0], pool)
+                item = there.get(self._table, *key) or pool_to_item(pool, key[0])
             met = pool_from_item(item)
             units = to_send(met.available, need, idle=met.allotted == 0)
             if not units:
