@@ -18,9 +18,11 @@ from cutlass.domain.errors import UnavailableError
 from cutlass.domain.ids import new_request_id
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import Catalogue
+from cutlass.domain.regions import Claim
 from cutlass.domain.reservations import Reservation, State
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store, keys
+from cutlass.storage.claims import claim_from_item
 from cutlass.storage.codec import Item, decode_item
 from cutlass.storage.dynamo import Tally
 from cutlass.storage.items import allotment_from_item, pool_from_item, reservation_from_item
@@ -180,6 +182,16 @@ class World:
             for one in reservations
             if (one.name in due) != (one.state is State.HELD)
         ]
+
+    def claims(self) -> list[Claim]:
+        """What the organisation's regions claimed of each other and is not settled."""
+        found = []
+        for survivor in self.topology.regions:
+            table = self.stores[survivor].allotments.table
+            for origin in self.topology.regions:
+                items = self.stores[survivor].dynamo.query(table, keys.claims(survivor, origin))
+                found += [claim_from_item(item) for item in items if item["org_id"] == self.org]
+        return [claim for claim in found if not claim.settled]
 
     def _items(self, region: str, table: str, prefix: str | None = None) -> Iterator[Item]:
         """Every item of the organisation in a region's table, or every one whose key begins with a prefix."""

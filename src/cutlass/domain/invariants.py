@@ -127,7 +127,7 @@ def check_rights(allotments: Mapping[str, Allotment], claims: Claims | None = No
 def unsent(
     holders: Mapping[str, Pool] | Mapping[str, Allotment], claims: Claims | None = None
 ) -> Iterator[tuple[str, str, int, int]]:
-    """Find what was accepted and neither sent nor claimed: receiver, origin, units accepted from there and units sent there.
+    """Find what was accepted and neither sent nor claimed: receiver, origin, units accepted from it, units sent.
 
     `holders` are the same thing in several regions, by region.
     """

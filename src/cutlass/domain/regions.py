@@ -62,7 +62,7 @@ def prevailing(region: str, known: Iterable[RegionState]) -> RegionState:
 
 
 def fence(state: RegionState, *, by: str, why: str, at_ms: int) -> RegionState:
-    """Fence a serving region; a fence that stands stays whose it is, and one that was being lifted stands again."""
+    """Fence a serving region; one that stands stays whose it is, one being lifted stands again."""
     if state.serves:
         return RegionState(state.region, Standing.FENCED, state.epoch + 1, by, why, at_ms)
     return replace(state, standing=Standing.CLAIMED if state.claimant else Standing.FENCED)
@@ -203,24 +203,36 @@ def advance(sight: Sight, survivor: str, kept_back: int) -> tuple[int, int]:
 
 
 def settle_units(pool: Pool, survivor: str, cumulative: int) -> Pool:
-    """Raise what a pool has sent to what was claimed of it; what it does not have is overdrawn."""
+    """Raise what a pool has sent to what was claimed of it; what it does not have is overdrawn.
+
+    Units that expired or were burned unspent while the survivor had them are as good as free ones: the survivor
+    ends its own.
+    """
     owed = max(0, cumulative - pool.sent.get(survivor, 0))
-    short = max(0, owed - pool.available)
+    free = min(owed, pool.available)
+    expired = min(owed - free, pool.expired)
+    burned = min(owed - free - expired, pool.burned)
     return replace(
         pool,
-        available=pool.available - (owed - short),
-        overdrawn=pool.overdrawn + short,
-        sent={**pool.sent, survivor: pool.sent.get(survivor, 0) + owed} if owed else pool.sent,
+        available=pool.available - free,
+        expired=pool.expired - expired,
+        burned=pool.burned - burned,
+        overdrawn=pool.overdrawn + owed - free - expired - burned,
+        sent=_raised(pool.sent, survivor, cumulative),
     )
 
 
 def settle_rights(allotment: Allotment, survivor: str, cumulative: int) -> Allotment:
     """Raise the rights an allotment has sent to what was claimed of it; what it does not have is overdrawn."""
     owed = max(0, cumulative - allotment.sent.get(survivor, 0))
-    short = max(0, owed - allotment.unbacked)
+    free = min(owed, allotment.unbacked)
     return replace(
         allotment,
-        unbacked=allotment.unbacked - (owed - short),
-        overdrawn=allotment.overdrawn + short,
-        sent={**allotment.sent, survivor: allotment.sent.get(survivor, 0) + owed} if owed else allotment.sent,
+        unbacked=allotment.unbacked - free,
+        overdrawn=allotment.overdrawn + owed - free,
+        sent=_raised(allotment.sent, survivor, cumulative),
     )
+
+
+def _raised(sent: Mapping[str, int], survivor: str, cumulative: int) -> Mapping[str, int]:
+    return {**sent, survivor: cumulative} if cumulative > sent.get(survivor, 0) else sent

@@ -65,8 +65,8 @@ class Pools:
         for grant, voided in grants:
             pool = mint(grant, self.region, voided=voided)
             missing[self._partition(grant), pool.key] = pool
-        for _, *key in self._dynamo.batch_get({self._table: list(missing)}):
-            del missing[*key]
+        for _, pk, sk in self._dynamo.batch_get({self._table: list(missing)}):
+            del missing[pk, sk]
         for (pk, _), pool in missing.items():
             bear(self._dynamo, self._table, self._states, self.region, pk, pool)
 

@@ -13,7 +13,7 @@ from cutlass.domain.pools import FIRST_EPOCH
 from cutlass.domain.regions import RegionState, Standing, prevailing
 from cutlass.storage import keys
 from cutlass.storage.codec import Item, Wire
-from cutlass.storage.dynamo import ConditionFailedError, Dynamo, check_of, expression
+from cutlass.storage.dynamo import ConditionFailedError, Dynamo, DynamoError, check_of, expression
 from cutlass.storage.peers import Peers
 
 _LOOK_SECONDS = 2.0
@@ -115,7 +115,7 @@ class Gate:
         if self._monotonic() - self._looked >= _LOOK_SECONDS:
             try:
                 self._look(client)
-            except UnavailableError:
+            except (UnavailableError, DynamoError):
                 self._looked = self._monotonic()
         return self._fenced
 
@@ -129,7 +129,6 @@ class Gate:
         if state.serves:
             self.epoch = state.epoch
         self._looked = self._monotonic()
-
 
 
 def read_state(there: Dynamo, table: str, region: str) -> tuple[RegionState, Wire]:

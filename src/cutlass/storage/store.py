@@ -35,6 +35,9 @@ from cutlass.storage.terms import TermsKeeper
 from cutlass.storage.transfers import Transfers
 from cutlass.storage.usage import Usage
 
+_HEALTH_SECONDS = 0.3
+"""How long a health check waits for the region's state; without it, it tells what it last saw."""
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -86,6 +89,9 @@ class Store:
             for name, peer in topology.regions.items()
         }
         self.dynamo = dynamo = dynamos[region]
+        self._hasty = Dynamo(
+            topology.regions[region].aws_region, endpoint=settings.endpoint, timeout_seconds=_HEALTH_SECONDS
+        )
         limits, organisations = settings.table(keys.LIMITS), settings.table(keys.ORGANISATIONS)
         self.peers = peers = Peers(dynamos, region, monotonic)
         self.gate = Gate(peers, organisations, monotonic)
@@ -120,6 +126,10 @@ class Store:
         self.balances = Balances(dynamo, self.directory, self.pools, self.usage, catalogue, limits, clock)
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
         self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
+
+    def fenced(self) -> bool:
+        """Whether an operator has fenced this region, from a look at most two seconds old that waits little."""
+        return self.gate.fenced(self._hasty)
 
     def ping(self) -> dict[str, bool]:
         """Ask every table for an item; False for one that does not answer in time."""

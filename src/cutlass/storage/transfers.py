@@ -15,11 +15,12 @@ from cutlass.domain.allotments import Allotment, release
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Grant
 from cutlass.domain.periods import to_millis
+from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.transfers import idle, send_rights, to_send
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, change_of
-from cutlass.storage.codec import Item
+from cutlass.storage.codec import Item, Wire
 from cutlass.storage.dynamo import (
     ConditionFailedError,
     Dynamo,
@@ -131,6 +132,39 @@ class Transfers:
                 came += self.accept_units(grant, pool.key, region, cumulative)
         return self._taken(came)
 
+    def take_all_units(self, grant: Grant, pool_key: str, origin: str) -> int:
+        """Take all that another region's pool of a grant has free; raises `UnavailableError`."""
+        with self._peers.reach(origin) as there:
+            cumulative = self._send_units(there, origin, grant, MAX_UNITS)
+        return self.accept_units(grant, pool_key, origin, cumulative)
+
+    def take_all_rights(self, holder: Holder, origin: str) -> int:
+        """Let a user's allotment in another region give back what it holds, and take its rights.
+
+        Rights come only to an allotment that is born here; those of another are accepted with its first
+        shortage, because the number stays. Raises `UnavailableError`.
+        """
+        key = keys.allotment(origin, holder.org_id, holder.user_id, holder.meter, holder.period)
+        with self._peers.reach(origin) as there:
+            self.empty(there, origin, holder)
+            item = there.get(self._table, *key)
+            while item is not None and (free := allotment_from_item(item).unbacked):
+                try:
+                    item = there.update(self._table, *key, _sending(self.region, free, "unbacked"))
+                except ConditionFailedError as failed:
+                    item = failed.item
+        cumulative = allotment_from_item(item).sent.get(self.region, 0) if item else 0
+        return self.accept_rights(holder, origin, cumulative)
+
+    def empty(self, there: Dynamo, region: str, holder: Holder) -> None:
+        """Let a region's allotment give everything it holds back to its pools, idle or not."""
+        key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        for _ in range(_RACES):
+            item = there.get(self._table, *key)
+            if item is None or not allotment_from_item(item).available:
+                return
+            self._release(there, region, holder, key, allotment_from_item(item))
+
     def _taken(self, came: int) -> Taken:
         return Taken(came, everywhere=not any(map(self._peers.away, self._peers.others)))
 
@@ -145,12 +179,8 @@ class Transfers:
             seen = int(item.get(attribute, 0))
             if cumulative <= seen:
                 return 0
-            guard = "#accepted = :seen" if seen else "attribute_not_exists(#accepted)"
-            values = {"sent": cumulative, "more": cumulative - seen} | ({"seen": seen} if seen else {})
-            wire = expression(f"SET #accepted = :sent, {into} = {into} + :more", guard, **values)
-            wire["ExpressionAttributeNames"] = {"#accepted": attribute}
             try:
-                here.update(self._table, *key, wire, returns="NONE")
+                here.update(self._table, *key, accepting(origin, seen, cumulative, into), returns="NONE")
             except ConditionFailedError as failed:
                 item = failed.item
             else:
@@ -218,6 +248,15 @@ class Transfers:
             else:
                 return int(sent[sent_to(self.region)])
         return 0
+
+
+def accepting(origin: str, seen: int, cumulative: int, into: str) -> Wire:
+    """Make the update that counts in what was sent altogether, if `seen` is what was accepted so far."""
+    guard = "#accepted = :seen" if seen else "attribute_not_exists(#accepted)"
+    values = {"sent": cumulative, "more": cumulative - seen} | ({"seen": seen} if seen else {})
+    wire = expression(f"SET #accepted = :sent, {into} = {into} + :more", guard, **values)
+    wire["ExpressionAttributeNames"] = {"#accepted": accepted_from(origin)}
+    return wire
 
 
 def _sending(to: str, units: int, out_of: str) -> Item:

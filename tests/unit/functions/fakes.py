@@ -60,6 +60,7 @@ class FakeStore:
     grant_views: dict[tuple[str, str], GrantView] = field(default_factory=dict)
     changes: list[tuple[Any, ...]] = field(default_factory=list)
     asked: list[Any] = field(default_factory=list)
+    out_of_service: bool = False
     decide: Callable[[DecisionRequest], Decision] | None = None
     held: dict[str, Reservation] = field(default_factory=dict)
     tables: dict[str, bool] = field(default_factory=lambda: {"usage-credits": True, "ledger": True})
@@ -76,6 +77,9 @@ class FakeStore:
         self.reservations = SimpleNamespace(
             reserve=self._reserve, get=self._reservation, commit=self._commit, release=self._release
         )
+
+    def fenced(self) -> bool:
+        return self.out_of_service
 
     def ping(self) -> dict[str, bool]:
         return self.tables
