@@ -82,14 +82,23 @@ class Claims:
         self._clock = clock
         self.region = peers.region
 
-    def move(self, origin: str, organisations: list[Organisation], progress: Progress) -> Moved:
+    def move(
+        self, origin: str, organisations: list[Organisation], progress: Progress, *, dry_run: bool = False
+    ) -> Moved:
         """Take everything a fenced region holds, by ordinary transfers: it answers, so nothing is claimed."""
         moved = Moved()
         for done, organisation in enumerate(organisations):
             progress(done, len(organisations))
             for held in self._estates.allotments(origin, organisation, at=origin):
-                moved.rights += self._transfers.take_all_rights(_holder(organisation, held), origin)
+                if dry_run:
+                    moved.units += held.allotment.available
+                    moved.rights += held.allotment.available + held.allotment.unbacked
+                else:
+                    moved.rights += self._transfers.take_all_rights(_holder(organisation, held), origin)
             for grant in self._grants(organisation, moved):
+                if dry_run:
+                    moved.units += self._pool_at(origin, origin, grant).available
+                    continue
                 self._pools.mint([(grant, False)])
                 moved.units += self._transfers.take_all_units(grant, mint(grant, self.region).key, origin)
             moved.organisations += 1

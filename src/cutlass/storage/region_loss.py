@@ -90,11 +90,11 @@ class RegionLoss:
             )
         return known.reachable
 
-    def move(self, region: str, *, org_id: str | None, progress: Progress) -> Moved:
+    def move(self, region: str, *, org_id: str | None, progress: Progress, dry_run: bool = False) -> Moved:
         """Take everything a fenced region that answers holds, exactly."""
         if not self.reachable(region):
             raise UnavailableError(f"{region}'s DynamoDB does not answer")
-        return self._claims.move(region, self._organisations(org_id), progress)
+        return self._claims.move(region, self._organisations(org_id), progress, dry_run=dry_run)
 
     def take_proven(self, region: str, *, org_id: str | None, progress: Progress, dry_run: bool) -> Moved:
         """Take what a fenced region that does not answer had already sent here: it is this region's own."""

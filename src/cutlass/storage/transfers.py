@@ -139,11 +139,12 @@ class Transfers:
         return self.accept_units(grant, pool_key, origin, cumulative)
 
     def take_all_rights(self, holder: Holder, origin: str) -> int:
-        """Let a user's allotment in another region give back what it holds, and take its rights.
+        """Let a user's allotment in another region give back what it holds, and send its rights here.
 
-        Rights come only to an allotment that is born here; those of another are accepted with its first
-        shortage, because the number stays. Raises `UnavailableError`.
+        They are accepted at once by an allotment that is born here, and by a later one when it is first short,
+        because the number stays. Returns the rights sent now; raises `UnavailableError`.
         """
+        sent = 0
         key = keys.allotment(origin, holder.org_id, holder.user_id, holder.meter, holder.period)
         with self._peers.reach(origin) as there:
             self.empty(there, origin, holder)
@@ -151,10 +152,12 @@ class Transfers:
             while item is not None and (free := allotment_from_item(item).unbacked):
                 try:
                     item = there.update(self._table, *key, _sending(self.region, free, "unbacked"))
+                    sent += free
                 except ConditionFailedError as failed:
                     item = failed.item
-        cumulative = allotment_from_item(item).sent.get(self.region, 0) if item else 0
-        return self.accept_rights(holder, origin, cumulative)
+        if item is not None:
+            self.accept_rights(holder, origin, allotment_from_item(item).sent.get(self.region, 0))
+        return sent
 
     def empty(self, there: Dynamo, region: str, holder: Holder) -> None:
         """Let a region's allotment give everything it holds back to its pools, idle or not."""
