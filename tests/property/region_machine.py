@@ -91,8 +91,9 @@ class RegionHistories(RuleBasedStateMachine):
 
     @rule(origin=names, to=names, wanted=units)
     def send(self, origin, to, wanted):
-        """One region takes from another; the answer may be lost."""
-        if origin != to and not (self.dark and SYDNEY in (origin, to)):
+        """One region takes from another; the answer may be lost. What London claims no third region takes."""
+        spoken_for = origin == SYDNEY and to != LONDON and self.kept.claimant and not self.kept.serves
+        if not spoken_for and origin != to and not (self.dark and SYDNEY in (origin, to)):
             pool = self.pools[origin]
             self.pools[origin] = transfers.send(pool, to, min(wanted, pool.available))
 

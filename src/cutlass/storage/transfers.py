@@ -17,6 +17,7 @@ from cutlass.domain.grants import Grant
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.pools import Pool, mint
+from cutlass.domain.regions import Standing
 from cutlass.domain.transfers import idle, send_rights, to_send
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, change_of
@@ -91,6 +92,8 @@ class Transfers:
         for region in self._peers.others:
             if came >= need:
                 break
+            if self._spoken_for(region):
+                continue
             cumulative = 0
             with suppress(UnavailableError), self._peers.reach(region) as there:
                 cumulative = self._send_rights(there, region, holder, need - came, unborn)
@@ -122,6 +125,8 @@ class Transfers:
         """
         came = 0
         for region in self._peers.others:
+            if self._spoken_for(region):
+                continue
             for grant_id, grant in grants.items():
                 pool = own.get(grant_id)
                 if came >= need or pool is None:
@@ -169,7 +174,15 @@ class Transfers:
             self._release(there, region, holder, key, allotment_from_item(item))
 
     def _taken(self, came: int) -> Taken:
-        return Taken(came, everywhere=not any(map(self._peers.away, self._peers.others)))
+        others = self._peers.others
+        return Taken(came, everywhere=not any(self._peers.away(name) or self._spoken_for(name) for name in others))
+
+    def _spoken_for(self, region: str) -> bool:
+        """Whether a third region claimed in advance what this one holds: it would be taken twice."""
+        if len(self._peers.others) == 1:
+            return False
+        item = self._peers.here.get(self._states, *keys.region_state(self.region, region))
+        return item is not None and item["state"] != Standing.SERVING and item["claimant"] not in {"", self.region}
 
     def _accept(self, key: keys.Key, origin: str, cumulative: int, into: str) -> int:
         """Count in what `origin` has sent altogether, once; returns how many units are new."""
