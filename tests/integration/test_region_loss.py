@@ -1,10 +1,13 @@
 """A region is fenced, claimed and readmitted: nothing is sold twice, or it is told to the unit."""
 
 import random
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from cutlass.domain.decisions import DecisionRequest
 from cutlass.domain.errors import ConflictError, RegionFencedError, UnavailableError
 from cutlass.domain.ledger import EntryKind
 from cutlass.domain.regions import Standing
@@ -294,3 +297,41 @@ def _insist(world: World, rng: random.Random, act: Callable[[], object]) -> None
         finally:
             del there.call
         return
+
+
+def test_no_decision_is_allowed_behind_a_fence_however_many_are_under_way(world: World) -> None:
+    """Eight callers of several execution environments, births and refills of many users among them."""
+    world.found(plan="enterprise")
+    users = [f"u{number}" for number in range(40)]
+    for user in users:
+        world.stores["london"].organisations.put_user(world.org, user, limits={})
+    world.replicate()
+    stores = [world.store("sydney") for _ in range(4)]
+    fenced, busy = threading.Event(), threading.Event()
+    allowed: list[bool] = []  # whether each was asked for behind the fence
+
+    def call(number: int) -> None:
+        rng = random.Random(number)
+        for _ in range(400):
+            behind = fenced.is_set()
+            request = DecisionRequest(world.org, rng.choice(users), units=rng.choice([1, 7]))
+            try:
+                decision = stores[number % len(stores)].decider.decide(request)
+            except RegionFencedError:
+                if behind:
+                    return
+                continue
+            if decision.allowed:
+                allowed.append(behind)
+            if len(allowed) >= 60:
+                busy.set()
+
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(call, number) for number in range(8)]
+        assert busy.wait(60)
+        assert fence(world).exact
+        fenced.set()
+        for one in calls:
+            one.result()
+    assert not any(allowed)
+    assert world.audit() == []
