@@ -201,7 +201,7 @@ def _worst_case(region: str, planned: "Moved") -> str:
     return (
         f"Claim {planned.claimed:,} units of pools and {planned.claimed_rights:,} rights of users' limits of"
         f" {planned.organisations:,} organisations, which {region} may have spent?"
-        f" At worst {planned.claimed:,} units are sold twice."
+        f" At worst {planned.claimed:,} units are sold twice, and users exceed their limits by those rights."
     )
 
 

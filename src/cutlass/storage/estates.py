@@ -65,20 +65,25 @@ class Estates:
         self._clock = clock
 
     def organisations(self) -> list[Organisation]:
-        """Every organisation that any region which answers knows, each as it was changed last."""
+        """Every organisation that any region which answers knows, each as it was changed last.
+
+        One made a moment ago may have pools already, so no region's list may be behind.
+        """
         found: dict[str, Organisation] = {}
         for region in (self._peers.region, *self._peers.others):
             with suppress(UnavailableError), self._peers.reach(region):
-                for organisation in self._directory.every(at=region):
+                for organisation in self._directory.every(at=region, consistent=True):
                     met = found.get(organisation.org_id)
                     if met is None or met.rev < organisation.rev:
                         found[organisation.org_id] = organisation
         return sorted(found.values(), key=lambda organisation: organisation.org_id)
 
-    def grants(self, organisation: Organisation, *, copies: bool = False) -> list[tuple[Grant, bool]]:
-        """Every grant that is not over, and whether it was voided: as its home has them, or this region.
+    def grants(
+        self, organisation: Organisation, *, copies: bool = False, ended: bool = False
+    ) -> list[tuple[Grant, bool]]:
+        """Every grant, and whether it was voided: as its home has them, or by the copies here.
 
-        Raises `UnavailableError`.
+        Those that are over only if `ended`: to a clock that is behind they may not be. Raises `UnavailableError`.
         """
         at = self._peers.region if copies else organisation.home_region
         with self._peers.reach(at):
@@ -86,7 +91,7 @@ class Estates:
                 (grant, voided)
                 for meter in self._catalogue.meters
                 for grant, voided in self._directory.grants(organisation, meter, at=at)
-                if grant.expires_at is None or grant.expires_at > self._clock()
+                if ended or grant.expires_at is None or grant.expires_at > self._clock()
             ]
 
     def pools(self, region: str, organisation: Organisation, users: set[str], *, at: str) -> Iterator[HeldPool]:

@@ -129,10 +129,10 @@ class Fences:
         for done, organisation in enumerate(organisations):
             progress(done, len(organisations))
             try:
-                grants = self._estates.grants(organisation)
+                grants = self._estates.grants(organisation, ended=True)
             except UnavailableError:
                 unseen.append(organisation.org_id)
-                grants = self._estates.grants(organisation, copies=True)
+                grants = self._estates.grants(organisation, copies=True, ended=True)
             users = {grant.user_id for grant, _ in grants if grant.user_id}
             for held in self._estates.pools(region, organisation, users, at=region):
                 pools += _close_pool(there, self._table, held.key, epoch)
