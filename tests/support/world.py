@@ -22,10 +22,9 @@ from cutlass.domain.regions import Claim
 from cutlass.domain.reservations import Reservation, State
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store, keys
-from cutlass.storage.claims import claim_from_item
 from cutlass.storage.codec import Item, decode_item
 from cutlass.storage.dynamo import Tally
-from cutlass.storage.items import allotment_from_item, pool_from_item, reservation_from_item
+from cutlass.storage.items import allotment_from_item, claim_from_item, pool_from_item, reservation_from_item
 from cutlass.storage.reservations import Reserved
 from cutlass.storage.settings import Settings
 from tests.support.engines import Engine

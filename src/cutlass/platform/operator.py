@@ -39,8 +39,8 @@ def open_stores(environment: str | None) -> dict[str, Store]:
 def open_store_from(region: str, environment: str | None) -> Store:
     """Open the store of one region as it is seen from there.
 
-    On this machine other regions are reached over the region's links, so that a cut of the network cuts the operator
-    too.
+    On this machine other regions are reached over the region's links, so that a cut of the network is one for the
+    operator too.
 
     Raises
     ------

@@ -16,10 +16,9 @@ from cutlass.domain.periods import to_millis
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.regions import Claim, RegionState, Sight
 from cutlass.storage import keys
-from cutlass.storage.codec import Item
 from cutlass.storage.dynamo import TransactionFailedError, put_of, update_of
 from cutlass.storage.estates import Estates, HeldAllotment, Progress
-from cutlass.storage.items import accepted_from, allotment_from_item, pool_from_item
+from cutlass.storage.items import accepted_from, allotment_from_item, claim_to_item, pool_from_item
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
 from cutlass.storage.regions import RegionStates
@@ -237,7 +236,7 @@ class Claims:
             if seen >= claim.cumulative:
                 return 0
             writes = [
-                put_of(self._table, claim_to_item(claim)),
+                put_of(self._table, claim_to_item(claim, *claim_key(claim))),
                 update_of(self._table, *key, accepting(claim.origin, seen, claim.cumulative, into)),
                 self._states.guard(self.region, state),
             ]
@@ -276,17 +275,6 @@ def claim_key(claim: Claim) -> keys.Key:
     """The key of a claim: one of each pool or allotment in an epoch."""
     item = f"{claim.meter}#{claim.user_id}#{claim.item}"
     return keys.claim(claim.survivor, claim.origin, claim.org_id, item, claim.epoch)
-
-
-def claim_to_item(claim: Claim) -> Item:
-    """A claim as an item of the survivor's."""
-    pk, sk = claim_key(claim)
-    return {"pk": pk, "sk": sk} | asdict(claim)
-
-
-def claim_from_item(item: Item) -> Claim:
-    """Read a claim off its item."""
-    return Claim(**{name: item[name] for name in Claim.__slots__})
 
 
 def _of(claim: Claim, **values: str) -> Claim:

@@ -19,12 +19,12 @@ from cutlass.domain.periods import from_millis, to_millis
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.regions import Claim, settle_rights, settle_units
 from cutlass.storage import keys
-from cutlass.storage.claims import claim_from_item, claim_key
+from cutlass.storage.claims import claim_key
 from cutlass.storage.codec import Wire
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import TransactionFailedError, expression, put_of, update_of
 from cutlass.storage.estates import Estates
-from cutlass.storage.items import allotment_from_item, pool_from_item, sent_to
+from cutlass.storage.items import allotment_from_item, claim_from_item, pool_from_item, sent_to
 from cutlass.storage.ledger import record_to_item
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import bear

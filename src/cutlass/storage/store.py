@@ -90,7 +90,10 @@ class Store:
         }
         self.dynamo = dynamo = dynamos[region]
         self._hasty = Dynamo(
-            topology.regions[region].aws_region, endpoint=settings.endpoint, timeout_seconds=_HEALTH_SECONDS
+            topology.regions[region].aws_region,
+            endpoint=settings.endpoint,
+            timeout_seconds=_HEALTH_SECONDS,
+            credentials=credentials,
         )
         limits, organisations = settings.table(keys.LIMITS), settings.table(keys.ORGANISATIONS)
         self.peers = peers = Peers(dynamos, region, monotonic)
