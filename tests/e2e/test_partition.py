@@ -48,6 +48,7 @@ def test_cut_off_regions_answer_from_what_they_hold_and_agree_afterwards(platfor
         "remaining": 10_000 - limit,
         "reserved": 0,
         "in_transit": 0,
+        "overdrawn": 0,
         "expired": 0,
         "burned": 0,
         "gap": 0,

@@ -19,12 +19,14 @@ from cutlass.domain.ids import new_request_id
 from cutlass.domain.periods import PeriodRule, to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import Pool
+from cutlass.domain.regions import Claim
 from cutlass.domain.reservations import Reservation
 from cutlass.platform.streams import Record, StreamReader
-from cutlass.storage import Store
+from cutlass.storage import Store, keys
 from cutlass.storage.compensation import Compensated
 from cutlass.storage.dynamo import Tally
 from cutlass.storage.housekeeping import Kept
+from cutlass.storage.items import claim_from_item
 from cutlass.storage.refunds import RefundView
 from cutlass.storage.reservations import Reserved
 from cutlass.storage.settings import Settings
@@ -192,6 +194,16 @@ class World:
     def reservations(self, region: str = "london") -> list[Reservation]:
         """All reservations the organisation ever made in a region."""
         return Holdings(self, region).reservations
+
+    def claims(self) -> list[Claim]:
+        """What the organisation's regions claimed of each other and is not settled."""
+        found = []
+        for survivor in self.topology.regions:
+            table = self.stores[survivor].allotments.table
+            for origin in self.topology.regions:
+                items = self.stores[survivor].dynamo.query(table, keys.claims(survivor, origin))
+                found += [claim_from_item(item) for item in items if item["org_id"] == self.org]
+        return [claim for claim in found if not claim.settled]
 
     def request_id(self, *, ahead_ms: int = 0) -> str:
         """A time-ordered request id of the world's time."""

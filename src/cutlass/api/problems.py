@@ -28,6 +28,7 @@ TITLES = {
     "not-found": "There is no such thing",
     "payload-too-large": "The body is too large",
     "quota-exceeded": "The quota is used up",
+    "region-fenced": "The region is taken out of service",
     "reservation-expired": "The reservation's deadline has passed",
     "unauthenticated": "A valid access token is needed",
     "unavailable": "The service cannot answer right now",

@@ -7,7 +7,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from cutlass import __version__
-from cutlass.cli import api_commands, platform_commands, reconcile, reservations, simulate
+from cutlass.cli import api_commands, platform_commands, reconcile, region_commands, reservations, simulate
 from cutlass.cli.output import print_error, print_line
 from cutlass.domain.errors import CutlassError
 
@@ -43,6 +43,7 @@ for command in (
 app.add_typer(reservations.app, name="reservation")
 app.add_typer(api_commands.organisations, name="org")
 app.add_typer(api_commands.users, name="user")
+app.add_typer(region_commands.regions, name="region")
 
 
 def _version(*, wanted: bool) -> None:

@@ -64,7 +64,7 @@ def _reconcile(stores: "dict[str, Store]", chosen: list[str] | None, *, ledger: 
 
 def _show(summary: "Summary") -> None:
     found = summary.as_dict()
-    columns = ["granted", "used", "remaining", "reserved", "in_transit", "expired", "burned", "gap"]
+    columns = ["granted", "used", "remaining", "reserved", "in_transit", "expired", "burned", "overdrawn", "gap"]
     rows = [
         [name, meter, *(account[column] for column in columns)]
         for name, accounts in [*found["accounts"].items(), ("all", found["totals"])]

@@ -81,6 +81,8 @@ class Allotment:
         Units set aside; decisions refused.
     refunded : int
         Of the units spent here, those given back to their pools since: they count as returned, not as used.
+    overdrawn : int
+        Rights that were claimed by another region in advance and were not there any more.
     seq : int
         Rises with every decision, allowed or refused, and every movement of units.
     refills : int
@@ -97,7 +99,7 @@ class Allotment:
     held : tuple[Chunk, ...]
         The chunks not yet spent, in the order of spending.
     rev : int
-        The organisation's revision this allotment knows.
+        The organisation's revision this allotment knows; negative while it is fenced.
     """
 
     rev: int
@@ -115,6 +117,7 @@ class Allotment:
     released: int = 0
     reserved: int = 0
     refunded: int = 0
+    overdrawn: int = 0
     refused: int = 0
     seq: int = 0
     refills: int = 0

@@ -117,6 +117,14 @@ class UnavailableError(CutlassError):
         self.retry_after = retry_after
 
 
+class RegionFencedError(CutlassError):
+    """An operator has fenced this region: it decides nothing until it is readmitted."""
+
+    code = "region-fenced"
+    status = 503
+    retry_after = 30
+
+
 class ContractError(CutlassError):
     """A file of `contracts/` is wrong; the message begins with file, line and key."""
 

@@ -15,7 +15,7 @@ from cutlass.domain.reservations import Reservation, State
 
 def check_pool(pool: Pool) -> list[str]:
     """A pool neither makes nor loses units."""
-    got = pool.minted + sum(pool.accepted.values()) + pool.returned
+    got = pool.minted + sum(pool.accepted.values()) + pool.returned + pool.overdrawn
     went = pool.available + pool.allotted + sum(pool.sent.values()) + pool.expired + pool.burned
     problems = [] if got == went else [f"pool {pool.key}: {got} units came in, {went} are accounted for"]
     return problems + _negative(f"pool {pool.key}", pool)
@@ -28,6 +28,7 @@ def check_allotment(allotment: Allotment) -> list[str]:
     if allotment.refunded > max(0, allotment.used):
         problems.append(f"allotment: {allotment.refunded} units refunded of {allotment.used} used")
     came = allotment.rights + allotment.extra + allotment.released + sum(allotment.accepted.values())
+    came += allotment.overdrawn
     went = allotment.unbacked + held + sum(allotment.sent.values())
     if came != went:
         problems.append(f"allotment: {came} rights came in, {went} are accounted for")
@@ -95,11 +96,15 @@ def check_sums(pools: Collection[Pool], allotments: Collection[Allotment], *, al
     return problems
 
 
-def check_grant(grant: Grant, pools: Mapping[str, Pool]) -> list[str]:
-    """The regions' pools of a grant never mint more than the grant, and accept no more than was sent."""
+Claims = Mapping[tuple[str, str], int]
+"""What was claimed in advance and is not settled: the cumulative number, by origin and survivor."""
+
+
+def check_grant(grant: Grant, pools: Mapping[str, Pool], claims: Claims | None = None) -> list[str]:
+    """The regions' pools of a grant never mint more than the grant, and accept no more than sent or claimed."""
     return check_minted(grant, pools) + [
         f"grant {grant.grant_id}: {receiver} accepted {units} from {origin}, which sent {sent}"
-        for receiver, origin, units, sent in unsent(pools)
+        for receiver, origin, units, sent in unsent(pools, claims)
     ]
 
 
@@ -111,23 +116,25 @@ def check_minted(grant: Grant, pools: Mapping[str, Pool]) -> list[str]:
     return []
 
 
-def check_rights(allotments: Mapping[str, Allotment]) -> list[str]:
-    """The regions' allotments of one user, meter and period accept no more rights than were sent to them."""
+def check_rights(allotments: Mapping[str, Allotment], claims: Claims | None = None) -> list[str]:
+    """The regions' allotments of one user, meter and period accept no more rights than were sent or claimed."""
     return [
         f"allotment: {receiver} accepted {units} rights from {origin}, which sent {sent}"
-        for receiver, origin, units, sent in unsent(allotments)
+        for receiver, origin, units, sent in unsent(allotments, claims)
     ]
 
 
-def unsent(holders: Mapping[str, Pool] | Mapping[str, Allotment]) -> Iterator[tuple[str, str, int, int]]:
-    """Find what was accepted and never sent: receiver, origin, units accepted from there and units sent there.
+def unsent(
+    holders: Mapping[str, Pool] | Mapping[str, Allotment], claims: Claims | None = None
+) -> Iterator[tuple[str, str, int, int]]:
+    """Find what was accepted and neither sent nor claimed: receiver, origin, units accepted from it, units sent.
 
     `holders` are the same thing in several regions, by region.
     """
     for receiver, holder in holders.items():
         for origin, accepted in holder.accepted.items():
             sent = holders[origin].sent.get(receiver, 0) if origin in holders else 0
-            if accepted > sent:
+            if accepted > max(sent, (claims or {}).get((origin, receiver), 0)):
                 yield receiver, origin, accepted, sent
 
 
@@ -135,5 +142,5 @@ def _negative(what: str, item: Pool | Allotment) -> list[str]:
     return [
         f"{what}: {name} is {value}"
         for name in item.__slots__
-        if isinstance(value := getattr(item, name), int) and value < 0
+        if name != "rev" and isinstance(value := getattr(item, name), int) and value < 0
     ]

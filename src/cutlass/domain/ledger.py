@@ -28,6 +28,7 @@ class EntryKind(StrEnum):
     RELEASE = "release"
     REFUND = "refund"
     EXPIRY = "expiry"
+    OVERDRAFT = "overdraft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class LedgerEntry:
         The decision id, the grant id, the reservation id, or an id of its own.
     units : int
         Units spent by a decision, refused by a refusal, added by a grant, ended by a void or an expiry, set aside
-        by a reservation, given back at its end or by a refund.
+        by a reservation, given back at its end or by a refund; of an overdraft those another region was given in
+        advance and this one had spent.
     before, after : int
         For a decision or a refund the user's usage in the period over all regions, as far as the region knew;
         for a grant the units granted; for a void or an expiry the units left there to hand out or to spend;

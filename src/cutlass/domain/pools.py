@@ -10,6 +10,9 @@ from cutlass.domain.rates import blend
 NEVER_MS = 9_999_999_999_999
 """The expiry of what does not expire, in milliseconds since 1970."""
 
+FIRST_EPOCH = 1
+"""The epoch in which a region serves that was never fenced."""
+
 _OWN = "#own"
 
 
@@ -38,6 +41,10 @@ class Pool:
         time. A hint: it decides how much is held ahead and moved, never whether something may be.
     swept_ms, idle_swept_ms : int
         When somebody last began to take back what the region's allotments hold: all, or only idle ones.
+    fence : int
+        The epoch of its region's last fence: it hands out nothing before a later one.
+    overdrawn : int
+        Units that were claimed by another region in advance and were not there any more.
     """
 
     grant_id: str
@@ -59,6 +66,8 @@ class Pool:
     swept_ms: int = 0
     idle_swept_ms: int = 0
     voided: bool = False
+    fence: int = 0
+    overdrawn: int = 0
     sent: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
 
@@ -93,8 +102,8 @@ def measure(pool: Pool, units: int, now_ms: int) -> Pool:
     return replace(pool, rate=rate, rated_units=out, rated_ms=now_ms)
 
 
-def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:
-    """Make a region's pool of a grant, once; of a voided grant it is born burned."""
+def mint(grant: Grant, region: str, *, voided: bool = False, fence: int = 0) -> Pool:
+    """Make a region's pool of a grant, once; of a voided grant it is born burned, in a fenced region fenced."""
     share = grant.split.get(region, 0)
     return Pool(
         grant_id=grant.grant_id,
@@ -107,6 +116,7 @@ def mint(grant: Grant, region: str, *, voided: bool = False) -> Pool:
         available=0 if voided else share,
         burned=share if voided else 0,
         voided=voided,
+        fence=fence,
     )
 
 

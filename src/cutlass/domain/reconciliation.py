@@ -15,6 +15,7 @@ from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import Period, period_at, to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import Pool
+from cutlass.domain.regions import Claim
 
 Holder = tuple[str, str]
 """A user and a period's key: whose allotment it is."""
@@ -42,11 +43,19 @@ class Look:
         Every grant, and whether it was voided; read after the pools.
     all_kept : bool
         Whether no item is old enough to have been deleted.
+    claims : tuple[Claim, ...]
+        What survivors claimed of fenced regions in advance and is not settled.
     """
 
     grants: tuple[tuple[Grant, bool], ...]
     regions: Mapping[str, RegionLook]
     all_kept: bool = True
+    claims: tuple[Claim, ...] = ()
+
+    def claimed(self, item: str, user_id: str) -> invariants.Claims:
+        """What was claimed of a pool or, by its period, of a user's rights."""
+        claims = [claim for claim in self.claims if (claim.item, claim.user_id) == (item, user_id)]
+        return {(claim.origin, claim.survivor): claim.cumulative for claim in claims}
 
     def pools_of(self, grant_id: str) -> dict[str, Pool]:
         """The pools of a grant, by region."""
@@ -126,11 +135,13 @@ def _grants(look: Look) -> Iterator[Breach]:
 def _transfers(look: Look) -> Iterator[Breach]:
     for grant, _ in look.grants:
         pools = look.pools_of(grant.grant_id)
-        for receiver, origin, units, sent in invariants.unsent(pools):
+        claimed = look.claimed(next((pool.key for pool in pools.values()), ""), grant.user_id or "")
+        for receiver, origin, units, sent in invariants.unsent(pools, claimed):
             words = f"grant {grant.grant_id}: {receiver} accepted {units} units from {origin}, which sent {sent}"
             yield Breach("accepted", words, receiver, pool=pools[receiver])
     for holder, allotments in look.holders().items():
-        for receiver, origin, units, sent in invariants.unsent(allotments):
+        user_id, period = holder
+        for receiver, origin, units, sent in invariants.unsent(allotments, look.claimed(period, user_id)):
             words = f"allotment: {receiver} accepted {units} rights from {origin}, which sent {sent}"
             yield Breach("accepted", words, receiver, holder=holder)
 
@@ -152,7 +163,7 @@ def _rights(look: Look) -> Iterator[Breach]:
         limit = max(known)
         rights = sum(allotment.rights for allotment in allotments.values())
         spent = sum(allotment.used - allotment.refunded for allotment in allotments.values())
-        extra = sum(allotment.extra for allotment in allotments.values())
+        extra = sum(allotment.extra + allotment.overdrawn for allotment in allotments.values())
         region = max(allotments, key=lambda name: allotments[name].rights)
         if rights > limit:
             yield Breach(
@@ -199,6 +210,7 @@ def breaches(look: Look) -> list[Breach]:
 class Account:
     """Where the granted units of one meter are, over all regions.
 
+    `overdrawn` are units that were given out in two regions, by a claim that an operator made at that risk.
     `gap` is None where it could not be told: some region was not looked at as of one moment, or old items were
     deleted.
     """
@@ -210,6 +222,7 @@ class Account:
     in_transit: int
     expired: int
     burned: int
+    overdrawn: int
     gap: int | None
 
 
@@ -219,7 +232,7 @@ def account(look: Look, now_ms: int) -> Account:
     In transit are units that one region's pool has sent and another's not accepted yet. Units refunded are back in
     their pools, so they are not used.
     """
-    remaining = expired = burned = transit = used = reserved = 0
+    remaining = expired = burned = overdrawn = transit = used = reserved = 0
     for grant, voided in look.grants:
         pools = look.pools_of(grant.grant_id)
         unminted = sum(units for region, units in grant.split.items() if region not in pools)
@@ -231,6 +244,7 @@ def account(look: Look, now_ms: int) -> Account:
         for pool in items.pools:
             transit += sum(pool.sent.values()) - sum(pool.accepted.values())
             burned += pool.burned
+            overdrawn += pool.overdrawn
             over = pool.expires_ms <= now_ms
             expired += pool.expired + (pool.available if over else 0)
             remaining += 0 if over else pool.available
@@ -242,8 +256,8 @@ def account(look: Look, now_ms: int) -> Account:
             reserved += allotment.reserved
     granted = sum(grant.amount for grant, _ in look.grants)
     told = look.all_kept and all(items.whole for items in look.regions.values())
-    gap = granted - (used + remaining + reserved + transit + expired + burned) if told else None
-    return Account(granted, used, remaining, reserved, transit, expired, burned, gap)
+    gap = granted + overdrawn - (used + remaining + reserved + transit + expired + burned) if told else None
+    return Account(granted, used, remaining, reserved, transit, expired, burned, overdrawn, gap)
 
 
 def total(accounts: Iterable[Account]) -> Account:

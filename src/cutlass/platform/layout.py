@@ -36,27 +36,35 @@ def emulator_program(home: Home) -> Program:
     )
 
 
+def links(regions: Mapping[str, Region], ports: Mapping[str, int]) -> dict[str, dict[str, str]]:
+    """Return the addresses through which each region reaches every other one's AWS APIs."""
+    found: dict[str, dict[str, str]] = {name: {} for name in regions}
+    for source, target in ways(regions):
+        found[source][target] = address(ports[link_name(source, target)])
+    return found
+
+
 def region_programs(
     regions: Mapping[str, Region], ports: Mapping[str, int], issuers: tuple[Issuer, ...]
 ) -> list[Program]:
     """Return the processes that run on AWS: gateways, the replicator, consumers."""
-    endpoint = address(ports[EMULATOR])
+    endpoint, peers = address(ports[EMULATOR]), links(regions, ports)
     settings = {
         name: function_environment(
             region=name,
             aws_region=region.aws_region,
             endpoint=endpoint,
-            peers={target: address(ports[link_name(name, target)]) for target in regions if target != name},
+            peers=peers[name],
             issuers=issuers,
         )
         for name, region in regions.items()
     }
-    links = [link_name(source, target) for source, target in ways(regions)]
+    sockets = [link_name(source, target) for source, target in ways(regions)]
     return [
         *(
             Program(f"gateway-{name}", "cutlass.platform.gateway", settings[name], [f"gateway-{name}"])
             for name in regions
         ),
-        Program(REPLICATOR, "cutlass.platform.replicator", {"AWS_ENDPOINT_URL": endpoint}, [CONTROL, *links]),
+        Program(REPLICATOR, "cutlass.platform.replicator", {"AWS_ENDPOINT_URL": endpoint}, [CONTROL, *sockets]),
         *(Program(f"consumer-{name}", "cutlass.platform.consumer", settings[name]) for name in regions),
     ]

@@ -12,7 +12,15 @@ from cutlass.contracts import contracts_folder, load_topology
 from cutlass.platform.errors import AwsError, EmulatorUnreachableError, PlatformError
 from cutlass.platform.home import HOME_VARIABLE, Home, locked, read_json, write_json
 from cutlass.platform.http import ApiError, request
-from cutlass.platform.layout import CONTROL, EMULATOR, REPLICATOR, emulator_program, region_programs, socket_names
+from cutlass.platform.layout import (
+    CONTROL,
+    EMULATOR,
+    REPLICATOR,
+    emulator_program,
+    links,
+    region_programs,
+    socket_names,
+)
 from cutlass.platform.local import ENVIRONMENT, base_environment
 from cutlass.platform.ports import open_sockets, port
 from cutlass.platform.processes import Child, Program, is_running, spawn, start_time
@@ -114,6 +122,7 @@ class Supervisor:
             },
             "aws_endpoint": address(self._ports[EMULATOR]),
             "control": address(self._ports[CONTROL]),
+            "links": links(self._regions, self._ports),
             "demo": DEMO,
             "processes": [
                 {

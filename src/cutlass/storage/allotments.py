@@ -135,10 +135,9 @@ class Allotments:
 
     def note_terms(self, key: keys.Key, rev: int) -> None:
         """Tell an allotment of a newer revision, so that no decision is made on older terms any more."""
-        with suppress(ConditionFailedError):  # it knows already, or was never born
-            self._dynamo.update(
-                self.table, *key, expression("SET rev = :rev", "rev < :rev", rev=rev), returns="NONE"
-            )
+        with suppress(ConditionFailedError):  # it knows already, is fenced, or was never born
+            noted = expression("SET rev = :rev", "rev < :rev AND rev > :fenced", rev=rev, fenced=-1)
+            self._dynamo.update(self.table, *key, noted, returns="NONE")
 
     def earlier(
         self, org_id: str, user_id: str, meter: str, period: str, *, region: str | None = None

@@ -119,9 +119,12 @@ class Directory:
             self._unknown.clear()
         self._unknown[org_id, user_id] = self._monotonic() + _UNKNOWN_SECONDS
 
-    def every(self, *, home: str | None = None) -> Iterator[Organisation]:
-        """Every organisation this region knows, or those at home in one region, page by page as they are taken."""
-        for item in self._peers.here.scan(self._table, sort_key="org"):
+    def every(
+        self, *, home: str | None = None, at: str | None = None, consistent: bool = False
+    ) -> Iterator[Organisation]:
+        """Every organisation a region (this one, unless `at`) knows, or those at home in one, page by page."""
+        there = self._peers.at(at or self.region)
+        for item in there.scan(self._table, sort_key="org", consistent=consistent):
             if home is None or item["home"] == home:
                 yield organisation_from_item(item)
 

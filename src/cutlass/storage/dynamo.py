@@ -192,13 +192,13 @@ class Dynamo:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def scan(self, table: str, *, sort_key: str | None = None) -> Iterator[Item]:
+    def scan(self, table: str, *, sort_key: str | None = None, consistent: bool = False) -> Iterator[Item]:
         """Read every item of a table, or those of one sort key, page by page as they are taken, in no order.
 
         It reads the whole table either way, and copies of other regions' items as they are here: for schedules
         and operators.
         """
-        request: dict[str, Any] = {"TableName": table}
+        request: dict[str, Any] = {"TableName": table, "ConsistentRead": consistent}
         if sort_key is not None:
             request["FilterExpression"] = "sk = :sk"
             request["ExpressionAttributeValues"] = {":sk": {"S": sort_key}}
@@ -375,6 +375,13 @@ def put_of(table: str, item: Item) -> Wire:
 def delete_of(table: str, pk: str, sk: str) -> Wire:
     """Make the delete of a transaction."""
     return {"Delete": {"TableName": table, "Key": _key(pk, sk)}}
+
+
+def check_of(table: str, pk: str, sk: str, condition: str, **values: Any) -> Wire:
+    """Make the check of a transaction: of an item that is not written, in the words of `expression`."""
+    wire = expression("", condition, **values)
+    del wire["UpdateExpression"]
+    return {"ConditionCheck": {"TableName": table, "Key": _key(pk, sk)} | wire}
 
 
 def _key(pk: str, sk: str) -> Wire:

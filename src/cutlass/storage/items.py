@@ -1,11 +1,12 @@
 """Pools and allotments as items. Attribute names are short where the item is written by every decision."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from cutlass.domain.allotments import Allotment, Chunk, LastDecision
 from cutlass.domain.grants import Category
 from cutlass.domain.pools import NEVER_MS, Pool
+from cutlass.domain.regions import Claim
 from cutlass.domain.reservations import Part, Reservation, State
 from cutlass.storage.codec import Item
 
@@ -24,6 +25,7 @@ ATTRIBUTE = {
     "released": "released",
     "reserved": "reserved",
     "refunded": "refunded",
+    "overdrawn": "overdrawn",
     "refused": "refused",
     "seq": "seq",
     "refills": "refills",
@@ -187,3 +189,13 @@ def pool_from_item(item: Item) -> Pool:
     values = {name: item[name] for name in _POOL_FIELDS if name in item}
     values |= {"category": Category(item["category"]), "user_id": item.get("user_id")}
     return Pool(**values, **_by_region(item))
+
+
+def claim_to_item(claim: Claim, pk: str, sk: str) -> Item:
+    """A claim as an item of the survivor's."""
+    return {"pk": pk, "sk": sk} | asdict(claim)
+
+
+def claim_from_item(item: Item) -> Claim:
+    """Read a claim off its item."""
+    return Claim(**{name: item[name] for name in Claim.__slots__})

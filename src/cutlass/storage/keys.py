@@ -138,6 +138,21 @@ def parse_reservation(pk: str, sk: str) -> str | None:
     return parts[0] if len(parts) == 3 and sk == "reservation" else None
 
 
+def region_state(region: str, of: str | None = None) -> Key:
+    """What a region knows to be decided of itself or, as a survivor, `of` another one."""
+    return f"{region}#region", "state" if of in {None, region} else f"fence#{of}"
+
+
+def claims(survivor: str, origin: str) -> str:
+    """The partition of what a survivor claimed of a fenced region; it is read whole before that one serves."""
+    return f"{survivor}#claims>{origin}"
+
+
+def claim(survivor: str, origin: str, org_id: str, item: str, epoch: int) -> Key:
+    """One claim; `item` names the pool or the user's allotment within the organisation."""
+    return claims(survivor, origin), f"{org_id}#{item}#{epoch}"
+
+
 def parse_allotment(pk: str, sk: str) -> tuple[str, str, str, str, str] | None:
     """Read region, organisation, user, meter and period off an allotment's key; None for any other item."""
     parts = pk.split("#")

@@ -87,30 +87,7 @@ class Ledger:
         self._dynamo.put_if_absent(self._table, item)
 
     def _record_single(self, entry: LedgerEntry) -> None:
-        at_ms = to_millis(entry.at)
-        pk, sk = keys.ledger_record(self.region, entry.org_id, at_ms, str(entry.kind), entry.entry_id)
-        self._dynamo.put_if_absent(
-            self._table,
-            {
-                "pk": pk,
-                "sk": sk,
-                "record": {
-                    "kind": str(entry.kind),
-                    "id": entry.entry_id,
-                    "at": at_ms,
-                    "org": entry.org_id,
-                    "meter": entry.meter,
-                    "units": entry.units,
-                    "before": entry.before,
-                    "after": entry.after,
-                    "user": entry.user_id,
-                    "reason": entry.reason,
-                    "spent": [list(part) for part in entry.spent] or None,
-                    "feature": entry.feature,
-                    "request": entry.request_id,
-                },
-            },
-        )
+        self._dynamo.put_if_absent(self._table, record_to_item(entry))
 
     def find(self, org_id: str, user_id: str, meter: str, request_id: str) -> LedgerEntry | None:
         """Find the allowed decision on a request, of any region as far as this one knows, in one read.
@@ -197,6 +174,28 @@ def _days(start: datetime, end: datetime) -> Iterator[datetime]:
 
 def _position(entry: LedgerEntry) -> tuple[int, str, str]:
     return to_millis(entry.at), entry.region, entry.entry_id
+
+
+def record_to_item(entry: LedgerEntry) -> Item:
+    """An entry that is no decision as an item of its own."""
+    at_ms = to_millis(entry.at)
+    pk, sk = keys.ledger_record(entry.region, entry.org_id, at_ms, str(entry.kind), entry.entry_id)
+    record = {
+        "kind": str(entry.kind),
+        "id": entry.entry_id,
+        "at": at_ms,
+        "org": entry.org_id,
+        "meter": entry.meter,
+        "units": entry.units,
+        "before": entry.before,
+        "after": entry.after,
+        "user": entry.user_id,
+        "reason": entry.reason,
+        "spent": [list(part) for part in entry.spent] or None,
+        "feature": entry.feature,
+        "request": entry.request_id,
+    }
+    return {"pk": pk, "sk": sk, "record": record}
 
 
 def _entries(item: Item) -> Iterator[LedgerEntry]:

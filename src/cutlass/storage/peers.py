@@ -35,6 +35,10 @@ class Peers:
         """The client of this region."""
         return self._dynamos[self.region]
 
+    def seen_from(self, region: str) -> "Peers":
+        """The same clients as another region uses them: what it is short of, and what it accepts."""
+        return Peers(self._dynamos, region, self._monotonic)
+
     def away(self, region: str) -> bool:
         """Whether a region did not answer a moment ago."""
         return self._away.get(region, 0.0) > self._monotonic()

@@ -1,13 +1,25 @@
 """The pools of one region: born once from grants, drawn from by refills, burned by voids."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Grant
 from cutlass.domain.pools import Pool, end, measure, mint
 from cutlass.storage import keys
-from cutlass.storage.codec import Wire
-from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression, update_of
+from cutlass.storage.codec import Item, Wire
+from cutlass.storage.dynamo import (
+    ConditionFailedError,
+    Dynamo,
+    TransactionFailedError,
+    expression,
+    put_of,
+    update_of,
+)
 from cutlass.storage.items import pool_from_item, pool_to_item
+from cutlass.storage.regions import read_state
+
+_RACES = 5
 
 
 class Pools:
@@ -17,11 +29,14 @@ class Pools:
     ----------
     table : str
         The full name of the limits table.
+    states : str
+        That of the table with the regions' states.
     """
 
-    def __init__(self, dynamo: Dynamo, table: str, region: str) -> None:
+    def __init__(self, dynamo: Dynamo, table: str, states: str, region: str) -> None:
         self._dynamo = dynamo
         self._table = table
+        self._states = states
         self.region = region
 
     def of(
@@ -46,9 +61,14 @@ class Pools:
 
     def mint(self, grants: Iterable[tuple[Grant, bool]]) -> None:
         """Bring this region's pools of some grants to life, each once; a voided one is born burned."""
+        missing = {}
         for grant, voided in grants:
             pool = mint(grant, self.region, voided=voided)
-            self._dynamo.put_if_absent(self._table, pool_to_item(pool, self._partition(grant)))
+            missing[self._partition(grant), pool.key] = pool
+        for _, pk, sk in self._dynamo.batch_get({self._table: list(missing)}):
+            del missing[pk, sk]
+        for (pk, _), pool in missing.items():
+            bear(self._dynamo, self._table, self._states, self.region, pk, pool)
 
     def burn(self, grant: Grant) -> int:
         """End what this region's pool of a voided grant still has; returns all it has burned."""
@@ -100,10 +120,13 @@ class Pools:
             return 0  # it was written meanwhile: the next look ends the rest
         return pool.available
 
-    def draw_of(self, org_id: str, meter: str, pool: Pool, units: int, now_ms: int, *, birth: bool) -> Wire:
+    def draw_of(
+        self, org_id: str, meter: str, pool: Pool, units: int, now_ms: int, *, birth: bool, epoch: int
+    ) -> Wire:
         """Make the write that takes units out of a pool for an allotment; `birth` counts a new member.
 
-        The rate goes along, estimated from the pool as it was read: of two draws at once one estimate is lost.
+        A pool fenced in `epoch`, the one the region is known to serve in, or later gives nothing. The rate goes
+        along, estimated from the pool as it was read: of two draws at once one estimate is lost.
         """
         hint = measure(pool, units, now_ms)
         return update_of(
@@ -113,7 +136,7 @@ class Pools:
             expression(
                 "SET available = available - :units, allotted = allotted + :given, members = members + :born, "
                 "#rate = :rate, rated_units = :rated_units, rated_ms = :rated_ms",
-                "available >= :units AND voided = :no",
+                "available >= :units AND voided = :no AND (attribute_not_exists(fence) OR fence < :epoch)",
                 units=units,
                 given=units,
                 born=int(birth),
@@ -121,8 +144,28 @@ class Pools:
                 rated_units=hint.rated_units,
                 rated_ms=hint.rated_ms,
                 no=False,
+                epoch=epoch,
             ),
         )
 
     def _partition(self, grant: Grant) -> str:
         return keys.pools(self.region, grant.org_id, grant.meter, grant.user_id)
+
+
+def bear(there: Dynamo, limits: str, states: str, region: str, pk: str, pool: Pool) -> Item | None:
+    """Bring a region's pool to life at that region's DynamoDB, where the region is fenced, fenced.
+
+    The birth holds only in the epoch that was read: one beside a fence could hand units out behind it. Returns
+    the item that is there already, None when this one was written.
+    """
+    for _ in range(_RACES):
+        state, unchanged = read_state(there, states, region)
+        item = pool_to_item(replace(pool, fence=0 if state.serves else state.epoch), pk)
+        try:
+            there.transact([put_of(limits, item), unchanged])
+        except TransactionFailedError as failed:
+            if 0 in failed.failed:
+                return there.get(limits, pk, pool.key)
+        else:
+            return None
+    raise UnavailableError(f"{region} is being fenced or readmitted", hint="send the request again")

@@ -19,6 +19,7 @@ from cutlass.domain.sights import Sight
 from cutlass.storage.directory import Directory
 from cutlass.storage.pauses import Pauses
 from cutlass.storage.peers import Peers
+from cutlass.storage.regions import Gate
 from cutlass.storage.subjects import Subjects
 from cutlass.storage.sweeps import Sweeps, Swept
 from cutlass.storage.transfers import Transfers
@@ -37,6 +38,7 @@ class Rebalancer:
         subjects: Subjects,
         transfers: Transfers,
         sweeps: Sweeps,
+        gate: Gate,
         catalogue: Catalogue,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
@@ -47,6 +49,7 @@ class Rebalancer:
         self._subjects = subjects
         self._transfers = transfers
         self._sweeps = sweeps
+        self._gate = gate
         self._catalogue = catalogue
         self._clock = clock
         self._sleep = sleep
@@ -57,6 +60,8 @@ class Rebalancer:
 
     def pull_ahead(self, org_id: str, meter: str) -> int:
         """Even out what the regions have of a meter's grants before this one is short; returns what came."""
+        if self._gate.fenced(self._peers.here):
+            return 0
         organisation, _ = self._directory.find(org_id)
         if organisation is None or self._pauses.on(("pull", org_id, meter)):
             return 0
@@ -88,6 +93,8 @@ class Rebalancer:
     def even_out_all(self) -> int:
         """Do that for every organisation this region knows; one that fails does not keep the others from it."""
         moved = 0
+        if self._gate.fenced(self._peers.here):
+            return 0
         for organisation in self._directory.every():
             with suppress(UnavailableError):
                 moved += self.even_out(organisation)

@@ -5,7 +5,7 @@ docs/reconciliation.md says why none of them looks like a problem.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from cutlass.domain.allotments import Allotment
@@ -30,9 +30,10 @@ from cutlass.domain.reconciliation import (
     compare_usage,
     periods_of,
 )
+from cutlass.domain.regions import Claim
 from cutlass.storage import keys
 from cutlass.storage.directory import Directory, user_from_item
-from cutlass.storage.items import allotment_from_item
+from cutlass.storage.items import allotment_from_item, claim_from_item
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
@@ -148,7 +149,17 @@ class _Meter:
                 break
         else:
             regions = {name: RegionLook(r.pools, r.allotments, whole=False) for name, r in regions.items()}
-        return Look(tuple(grants), regions, self._all_kept)
+        return Look(tuple(grants), regions, self._all_kept, tuple(self._claims()))
+
+    def _claims(self) -> Iterator[Claim]:
+        """What each region claimed of another in advance, as far as it is not settled."""
+        table, of_meter = self._of.settings.table(keys.LIMITS), f"{self._org_id}#{self._meter}#"
+        for survivor in self._of.regions:
+            for origin in self._of.regions:
+                pk = keys.claims(survivor, origin)
+                there = self._of.peers.at(survivor)
+                found = map(claim_from_item, there.query(table, pk, between=(of_meter, of_meter + "~")))
+                yield from (claim for claim in found if not claim.settled)
 
     def _grants(self) -> list[tuple[Grant, bool]]:
         return list(self._of.directory.grants(self._organisation, self._meter, at=self._organisation.home_region))
@@ -168,7 +179,12 @@ class _Meter:
         return RegionLook(tuple(pools), allotments, whole=False)
 
     def _pools(self, region: str, owners: Iterable[str]) -> list[Pool]:
-        reader = Pools(self._of.peers.at(region), self._of.settings.table(keys.LIMITS), region)
+        reader = Pools(
+            self._of.peers.at(region),
+            self._of.settings.table(keys.LIMITS),
+            self._of.settings.table(keys.ORGANISATIONS),
+            region,
+        )
         pools = reader.of(self._org_id, self._meter)
         for user_id in owners:
             pools += reader.of(self._org_id, self._meter, user_id, own=True)

@@ -29,6 +29,7 @@ from cutlass.storage.pools import Pools
 from cutlass.storage.rebalancer import Rebalancer
 from cutlass.storage.reconciliation import Reconciliation
 from cutlass.storage.refunds import Refunds
+from cutlass.storage.regions import Gate
 from cutlass.storage.reservations import Reservations
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
@@ -38,6 +39,9 @@ from cutlass.storage.sweeps import Sweeps
 from cutlass.storage.terms import TermsKeeper
 from cutlass.storage.transfers import Transfers
 from cutlass.storage.usage import Usage
+
+_HEALTH_SECONDS = 0.3
+"""How long a health check waits for the region's state; without it, it tells what it last saw."""
 
 
 def _now() -> datetime:
@@ -93,16 +97,23 @@ class Store:
             for name, peer in topology.regions.items()
         }
         self.dynamo = dynamo = dynamos[region]
+        self._hasty = Dynamo(
+            topology.regions[region].aws_region,
+            endpoint=settings.endpoint,
+            timeout_seconds=_HEALTH_SECONDS,
+            credentials=credentials,
+        )
         limits, organisations = settings.table(keys.LIMITS), settings.table(keys.ORGANISATIONS)
-        peers = Peers(dynamos, region, monotonic)
+        self.peers = peers = Peers(dynamos, region, monotonic)
+        self.gate = Gate(peers, organisations, monotonic)
         self.directory = Directory(peers, organisations, topology, monotonic=monotonic)
         self.allotments = Allotments(dynamo, limits, region)
-        self.pools = Pools(dynamo, limits, region)
+        self.pools = Pools(dynamo, limits, organisations, region)
         self.ledger = Ledger(dynamo, settings.table(keys.LEDGER), region, topology.regions)
         self.usage = Usage(dynamo, settings.table(keys.USAGE), region, topology.regions, clock)
         self.minting = Minting(peers, self.directory, self.pools, catalogue, organisations, clock)
         self.keeper = TermsKeeper(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
-        self.transfers = Transfers(peers, limits, clock)
+        self.transfers = Transfers(peers, limits, organisations, clock)
         subjects = Subjects(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
         self.rebalancer = Rebalancer(
             peers,
@@ -110,6 +121,7 @@ class Store:
             subjects,
             self.transfers,
             Sweeps(limits, clock),
+            self.gate,
             catalogue,
             clock,
             monotonic,
@@ -122,6 +134,7 @@ class Store:
             self.pools,
             self.minting,
             Shortages(subjects, self.transfers, self.rebalancer, clock, monotonic),
+            self.gate,
             clock,
         )
         self.decider = Decider(
@@ -148,6 +161,10 @@ class Store:
         )
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
         self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
+
+    def fenced(self) -> bool:
+        """Whether an operator has fenced this region, from a look at most two seconds old that waits little."""
+        return self.gate.fenced(self._hasty)
 
     def ping(self) -> dict[str, bool]:
         """Ask every table for an item; False for one that does not answer in time."""

@@ -15,13 +15,16 @@ from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Category
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import MAX_UNITS
+from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, Shortage, adopt, plan_refill, refill
+from cutlass.domain.regions import fenced_in
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, change_of
 from cutlass.storage.dynamo import Dynamo, TransactionFailedError, put_of, update_of
 from cutlass.storage.items import allotment_to_item
 from cutlass.storage.minting import Minting
 from cutlass.storage.pools import Pools
+from cutlass.storage.regions import Gate
 from cutlass.storage.returns import Return, give_back
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.subjects import Subject, Subjects
@@ -40,6 +43,7 @@ class Supply:
         pools: Pools,
         minting: Minting,
         shortages: Shortages,
+        gate: Gate,
         clock: Callable[[], datetime],
     ) -> None:
         self._dynamo = dynamo
@@ -48,6 +52,7 @@ class Supply:
         self._pools = pools
         self._minting = minting
         self._shortages = shortages
+        self._gate = gate
         self._clock = clock
 
     def supply(self, subject: Subject, units: int, met: Allotment | None) -> Reason | None:
@@ -57,7 +62,13 @@ class Supply:
         ----------
         met : Allotment or None
             The allotment the decision met; None where there is none yet.
+
+        Raises
+        ------
+        RegionFencedError
+            An operator has fenced this region.
         """
+        self._gate.admit([fenced_in(met)] if met else ())
         now_ms = to_millis(self._clock())
         key = self._key(subject)
         if met is not None and met.until_ms <= now_ms:
@@ -104,7 +115,10 @@ class Supply:
         return dry.reason if isinstance(draws, Shortage) else None
 
     def look(self, subject: Subject, units: int) -> tuple[Allotment, Reason | None]:
-        """See whether `units` would be allowed, without taking or writing anything of an allotment."""
+        """See whether `units` would be allowed, without taking or writing anything of an allotment.
+
+        Raises `RegionFencedError`.
+        """
         base, headroom = self._as_it_would_be(subject)
         if base.available >= units:
             return base, None
@@ -123,6 +137,7 @@ class Supply:
     def _as_it_would_be(self, subject: Subject) -> tuple[Allotment, int]:
         """The allotment under the terms of now, without what has expired; and what the user's limit leaves."""
         met = self._allotments.read(self._key(subject))
+        self._gate.admit([fenced_in(met)] if met else ())
         now_ms = to_millis(self._clock())
         base = self._under_terms(subject, met) if met else self._subjects.newborn(subject)
         if base.until_ms <= now_ms:
@@ -135,13 +150,18 @@ class Supply:
         Without a pool of the period's plan the others must not do: credits are spent after it.
         """
         now_ms = to_millis(self._clock())
-        pools = self._subjects.pools(subject)
+        pools = self._open_pools(subject)
         draws = plan_refill(base, pools, units, now_ms, headroom=headroom)
         opened = any(pool.category is Category.PLAN for pool in pools)
         if (isinstance(draws, Shortage) or not opened) and not self._shortages.believed(subject, units):
             self._minting.mint(subject.organisation, subject.meter, subject.user.user_id)
-            draws = plan_refill(base, self._subjects.pools(subject), units, now_ms, headroom=headroom)
+            draws = plan_refill(base, self._open_pools(subject), units, now_ms, headroom=headroom)
         return draws
+
+    def _open_pools(self, subject: Subject) -> list[Pool]:
+        pools = self._subjects.pools(subject)
+        self._gate.admit(pool.fence for pool in pools)
+        return pools
 
     def _draw(self, subject: Subject, met: Allotment | None, base: Allotment, draws: tuple[Draw, ...]) -> None:
         """Move units from pools into the allotment, all or nothing; a lost race leaves everything as it was."""
@@ -150,7 +170,9 @@ class Supply:
         key, org_id = self._key(subject), subject.organisation.org_id
         table = self._allotments.table
         writes = [
-            self._pools.draw_of(org_id, subject.meter, draw.pool, draw.units, now_ms, birth=met is None)
+            self._pools.draw_of(
+                org_id, subject.meter, draw.pool, draw.units, now_ms, birth=met is None, epoch=self._gate.epoch
+            )
             for draw in draws
         ]
         if met is not None:

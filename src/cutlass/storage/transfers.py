@@ -15,12 +15,14 @@ from cutlass.domain.allotments import Allotment, release
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Grant
 from cutlass.domain.periods import to_millis
+from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.rebalancing import stock, to_give
+from cutlass.domain.regions import Standing
 from cutlass.domain.transfers import idle, send_rights, to_send
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments
-from cutlass.storage.codec import Item
+from cutlass.storage.codec import Item, Wire
 from cutlass.storage.dynamo import (
     ConditionFailedError,
     Dynamo,
@@ -35,6 +37,7 @@ from cutlass.storage.items import (
     sent_to,
 )
 from cutlass.storage.peers import Peers
+from cutlass.storage.pools import bear
 from cutlass.storage.returns import Return, give_back
 
 _RACES = 5
@@ -58,13 +61,17 @@ class Transfers:
     ----------
     table : str
         The full name of the limits table.
+    states : str
+        That of the table with the regions' states.
     """
 
-    def __init__(self, peers: Peers, table: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, peers: Peers, table: str, states: str, clock: Callable[[], datetime]) -> None:
         self._peers = peers
         self._table = table
+        self._states = states
         self._clock = clock
         self.region = peers.region
+        self.others = peers.others
 
     def take_rights(self, holder: Holder, need: int, unborn: Callable[[str], Allotment]) -> int:
         """Take rights of a user's limit from the other regions until `need` are had; returns what came.
@@ -78,6 +85,8 @@ class Transfers:
         for region in self._peers.others:
             if came >= need:
                 break
+            if self._spoken_for(region):
+                continue
             cumulative = 0
             with suppress(UnavailableError), self._peers.reach(region) as there:
                 cumulative = self._send_rights(there, region, holder, need - came, unborn)
@@ -105,6 +114,8 @@ class Transfers:
         `pool` is this region's; at least `need` comes, if it is there. Returns the units that came.
         """
         cumulative = 0
+        if self._spoken_for(region):
+            return 0
         with suppress(UnavailableError), self._peers.reach(region) as there:
             cumulative = self._send_units(there, region, grant, pool, wish, need)
         return self.accept_units(grant, pool.key, region, cumulative)
@@ -112,6 +123,8 @@ class Transfers:
     def push_units(self, grant: Grant, pool: Pool, region: str, units: int) -> bool:
         """Send units of this region's pool to another region, and tell it; what it is not told it finds out."""
         key = keys.pools(self.region, grant.org_id, grant.meter, grant.user_id), pool.key
+        if self._fenced(region):
+            return False
         try:
             item = self._peers.here.update(self._table, *key, _sending(region, units, "available"))
         except ConditionFailedError:
@@ -119,13 +132,61 @@ class Transfers:
         born = mint(grant, region)
         there_key = keys.pools(region, grant.org_id, grant.meter, grant.user_id), pool.key
         with suppress(UnavailableError), self._peers.reach(region) as there:
-            there.put_if_absent(self._table, pool_to_item(born, there_key[0]))
+            bear(there, self._table, self._states, region, there_key[0], born)
             self._accept(there, there_key, self.region, int(item[sent_to(region)]), "available")
         return True
 
+    def take_all_units(self, grant: Grant, pool_key: str, origin: str) -> int:
+        """Take all that another region's pool of a grant has free; raises `UnavailableError`."""
+        with self._peers.reach(origin) as there:
+            cumulative = self._send_units(there, origin, grant, mint(grant, self.region), MAX_UNITS, MAX_UNITS)
+        return self.accept_units(grant, pool_key, origin, cumulative)
+
+    def take_all_rights(self, holder: Holder, origin: str) -> int:
+        """Let a user's allotment in another region give back what it holds, and send its rights here.
+
+        They are accepted at once by an allotment that is born here, and by a later one when it is first short,
+        because the number stays. Returns the rights sent now; raises `UnavailableError`.
+        """
+        sent = 0
+        key = keys.allotment(origin, holder.org_id, holder.user_id, holder.meter, holder.period)
+        with self._peers.reach(origin) as there:
+            self.empty(there, origin, holder)
+            item = there.get(self._table, *key)
+            while item is not None and (free := allotment_from_item(item).unbacked):
+                try:
+                    item = there.update(self._table, *key, _sending(self.region, free, "unbacked"))
+                    sent += free
+                except ConditionFailedError as failed:
+                    item = failed.item
+        if item is not None:
+            self.accept_rights(holder, origin, allotment_from_item(item).sent.get(self.region, 0))
+        return sent
+
+    def empty(self, there: Dynamo, region: str, holder: Holder) -> None:
+        """Let a region's allotment give everything it holds back to its pools, idle or not."""
+        key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        for _ in range(_RACES):
+            item = there.get(self._table, *key)
+            if item is None or not allotment_from_item(item).available:
+                return
+            self._give_back(there, region, holder, allotment_from_item(item))
+
+    def _spoken_for(self, region: str) -> bool:
+        """Whether a third region claimed in advance what this one holds: it would be taken twice."""
+        if len(self._peers.others) == 1:
+            return False
+        item = self._peers.here.get(self._states, *keys.region_state(self.region, region))
+        return item is not None and item["state"] != Standing.SERVING and item["claimant"] not in {"", self.region}
+
+    def _fenced(self, region: str) -> bool:
+        """Whether another region is known here to be out of service."""
+        item = self._peers.here.get(self._states, *keys.region_state(self.region, region))
+        return item is not None and item["state"] != Standing.SERVING
+
     def reaches_all(self) -> bool:
         """Whether every other region answered lately."""
-        return not any(map(self._peers.away, self._peers.others))
+        return not any(self._peers.away(name) or self._spoken_for(name) for name in self._peers.others)
 
     def _accept(self, owner: Dynamo, key: keys.Key, origin: str, cumulative: int, into: str) -> int:
         """Count in what `origin` has sent altogether, once; returns how many units are new."""
@@ -137,12 +198,8 @@ class Transfers:
             seen = int(item.get(attribute, 0))
             if cumulative <= seen:
                 return 0
-            guard = "#accepted = :seen" if seen else "attribute_not_exists(#accepted)"
-            values = {"sent": cumulative, "more": cumulative - seen} | ({"seen": seen} if seen else {})
-            wire = expression(f"SET #accepted = :sent, {into} = {into} + :more", guard, **values)
-            wire["ExpressionAttributeNames"] = {"#accepted": attribute}
             try:
-                owner.update(self._table, *key, wire, returns="NONE")
+                owner.update(self._table, *key, accepting(origin, seen, cumulative, into), returns="NONE")
             except ConditionFailedError as failed:
                 item = failed.item
             else:
@@ -169,8 +226,7 @@ class Transfers:
             met = allotment_from_item(item)
             asleep = idle(met, now_ms)
             if met.unbacked < need and met.available:
-                freed = Return(key, holder.org_id, holder.user_id, holder.meter, met, release(met))
-                give_back(there, self._table, region, [freed])  # a decision meanwhile prevents it
+                self._give_back(there, region, holder, met)
                 item = there.get(self._table, *key)
                 met = allotment_from_item(item) if item else met
             units = to_send(met.unbacked, need, idle=asleep)
@@ -184,6 +240,12 @@ class Transfers:
                 return int(sent[sent_to(self.region)])
         return 0
 
+    def _give_back(self, there: Dynamo, region: str, holder: Holder, met: Allotment) -> None:
+        """Give back what an allotment of another region holds; a decision meanwhile prevents it."""
+        key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        freed = Return(key, holder.org_id, holder.user_id, holder.meter, met, release(met))
+        give_back(there, self._table, region, [freed])
+
     def _send_units(self, there: Dynamo, region: str, grant: Grant, mine: Pool, wish: int, need: int) -> int:
         """Make the other region's write; returns what it has sent here altogether."""
         pool, now_ms = mint(grant, region), to_millis(self._clock())
@@ -191,7 +253,8 @@ class Transfers:
         item: Item | None = there.get(self._table, *key)
         for _ in range(_RACES):
             if item is None:
-                item = there.put_if_absent(self._table, pool_to_item(pool, key[0])) or pool_to_item(pool, key[0])
+                bear(there, self._table, self._states, region, key[0], pool)
+                item = there.get(self._table, *key) or pool_to_item(pool, key[0])
             met = pool_from_item(item)
             fair = to_give(stock(met, now_ms), stock(mine, now_ms), need)
             units = min(fair, max(wish, need))
@@ -204,6 +267,15 @@ class Transfers:
             else:
                 return int(sent[sent_to(self.region)])
         return 0
+
+
+def accepting(origin: str, seen: int, cumulative: int, into: str) -> Wire:
+    """Make the update that counts in what was sent altogether, if `seen` is what was accepted so far."""
+    guard = "#accepted = :seen" if seen else "attribute_not_exists(#accepted)"
+    values = {"sent": cumulative, "more": cumulative - seen} | ({"seen": seen} if seen else {})
+    wire = expression(f"SET #accepted = :sent, {into} = {into} + :more", guard, **values)
+    wire["ExpressionAttributeNames"] = {"#accepted": accepted_from(origin)}
+    return wire
 
 
 def _sending(to: str, units: int, out_of: str) -> Item:

@@ -64,6 +64,7 @@ class FakeStore:
     refund_views: dict[tuple[str, str], RefundView] = field(default_factory=dict)
     changes: list[tuple[Any, ...]] = field(default_factory=list)
     asked: list[Any] = field(default_factory=list)
+    out_of_service: bool = False
     decide: Callable[[DecisionRequest], Decision] | None = None
     held: dict[str, Reservation] = field(default_factory=dict)
     tables: dict[str, bool] = field(default_factory=lambda: {"usage-credits": True, "ledger": True})
@@ -81,6 +82,9 @@ class FakeStore:
         self.reservations = SimpleNamespace(
             reserve=self._reserve, get=self._reservation, commit=self._commit, release=self._release
         )
+
+    def fenced(self) -> bool:
+        return self.out_of_service
 
     def ping(self) -> dict[str, bool]:
         return self.tables

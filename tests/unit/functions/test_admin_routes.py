@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cutlass.domain.errors import ContractError
 from cutlass.domain.periods import PeriodRule
 from tests.unit.functions.fakes import NOW, Answer, FakeStore
 
@@ -260,9 +261,18 @@ def test_the_catalogue(call: Call):
     assert body["plans"][2]["meters"]["requests"]["user_limit"] is None
 
 
-def test_health_looks_at_nothing(call: Call, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cutlass.functions.health.open_store", lambda: 1 / 0)
+def test_health_needs_no_store(call: Call, monkeypatch: pytest.MonkeyPatch):
+    def broken() -> FakeStore:
+        raise ContractError("there is none")
+
+    monkeypatch.setattr("cutlass.functions.health.open_store", broken)
     assert call("health", "GET", "/health", caller=None).body == {"status": "ok", "region": "london"}
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_a_fenced_region_is_neither_healthy_nor_ready(call: Call, store: FakeStore, path: str):
+    store.out_of_service = True
+    assert call("health", "GET", path, caller=None).status == 503
 
 
 def test_ready_names_what_does_not_answer(call: Call, store: FakeStore):
@@ -272,5 +282,10 @@ def test_ready_names_what_does_not_answer(call: Call, store: FakeStore):
     store.tables["ledger"] = False
     waiting = call("health", "GET", "/ready", caller=None)
     assert (waiting.status, waiting.headers["Content-Type"]) == (503, "application/problem+json")
-    assert waiting.body["checks"] == {"contracts": True, "usage-credits": True, "ledger": False}
+    assert waiting.body["checks"] == {
+        "contracts": True,
+        "usage-credits": True,
+        "ledger": False,
+        "not-fenced": True,
+    }
     assert "ledger" in waiting.body["detail"]

@@ -137,3 +137,23 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("value", "text"), [(None, "–"), (True, "yes"), (1234567, "1,234,567"), ("x", "x")])
 def test_values_are_shown_as_people_read_them(value: object, text: str) -> None:
     assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["region"],
+        ["region", "fence", "sydney"],
+        ["region", "claim", "sydney", "--unproven"],
+        ["region", "claim", "sydney", "--margin-seconds", "-1"],
+    ],
+)
+def test_a_region_command_that_lacks_something_is_wrong_usage(arguments: list[str]) -> None:
+    assert main(arguments) == 2
+
+
+@pytest.mark.parametrize("act", ["status", "claim", "fence", "readmit"])
+def test_a_region_command_needs_a_platform(act: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = {"status": [], "fence": ["sydney", "--why", "dark", "--yes"], "readmit": ["sydney", "--yes"]}
+    assert main(["region", act, *arguments.get(act, ["sydney"])]) == 1
+    assert "cutlass up" in error_line(capsys)
