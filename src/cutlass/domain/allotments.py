@@ -100,6 +100,8 @@ class Allotment:
         The chunks not yet spent, in the order of spending.
     rev : int
         The organisation's revision this allotment knows; negative while it is fenced.
+    stripes : int
+        How many stripes the user's allotment has, as far as this one knows (`cutlass.domain.stripes`).
     """
 
     rev: int
@@ -130,6 +132,7 @@ class Allotment:
     ring: frozenset[bytes] = frozenset()
     held: tuple[Chunk, ...] = ()
     last: LastDecision | None = None
+    stripes: int = 1
     sent: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
 
@@ -150,6 +153,7 @@ class Verdict(StrEnum):
     TAKEN = "taken"
     REPEATED = "repeated"  # the ring knows the request: answer again
     LATE = "late"  # the ring may have forgotten the request: look it up, then come back fenced
+    DIVIDED = "divided"  # the allotment and the caller know different numbers of stripes
     TERMS_CHANGED = "terms-changed"  # the allotment and the caller know different revisions
     EXPIRED = "expired"  # something held has expired: settle it
     SHORT = "short"  # refill
@@ -169,6 +173,7 @@ class Spend:
     rev: int
     now_ms: int
     fence: int | None = None
+    stripes: int = 1
 
 
 def judge(allotment: Allotment, spend: Spend) -> Verdict:
@@ -182,6 +187,8 @@ def judge(allotment: Allotment, spend: Spend) -> Verdict:
         return Verdict.REPEATED
     if not known:
         return Verdict.LATE
+    if allotment.stripes != spend.stripes:
+        return Verdict.DIVIDED
     return afford(allotment, spend.units, spend.rev, spend.now_ms)
 
 

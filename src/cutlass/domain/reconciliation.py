@@ -16,6 +16,7 @@ from cutlass.domain.periods import Period, period_at, to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import Pool
 from cutlass.domain.regions import Claim
+from cutlass.domain.stripes import holder_name, striped, unstriped
 
 Holder = tuple[str, str]
 """A user and a period's key: whose allotment it is."""
@@ -67,11 +68,12 @@ class Look:
         }
 
     def holders(self) -> dict[Holder, dict[str, Allotment]]:
-        """The allotments of each user and period, by region."""
+        """The allotments of each user and period, by region and stripe."""
         found: dict[Holder, dict[str, Allotment]] = {}
         for region, look in self.regions.items():
-            for holder, allotment in look.allotments.items():
-                found.setdefault(holder, {})[region] = allotment
+            for (user_id, name), allotment in look.allotments.items():
+                period, stripe = unstriped(name)
+                found.setdefault((user_id, period), {})[holder_name(region, stripe)] = allotment
         return found
 
 
@@ -143,7 +145,8 @@ def _transfers(look: Look) -> Iterator[Breach]:
         user_id, period = holder
         for receiver, origin, units, sent in invariants.unsent(allotments, look.claimed(period, user_id)):
             words = f"allotment: {receiver} accepted {units} rights from {origin}, which sent {sent}"
-            yield Breach("accepted", words, receiver, holder=holder)
+            region, stripe = unstriped(receiver)
+            yield Breach("accepted", words, region, holder=(user_id, striped(period, stripe)))
 
 
 def _sums(look: Look) -> Iterator[Breach]:
@@ -164,7 +167,7 @@ def _rights(look: Look) -> Iterator[Breach]:
         rights = sum(allotment.rights for allotment in allotments.values())
         spent = sum(allotment.used - allotment.refunded for allotment in allotments.values())
         extra = sum(allotment.extra + allotment.overdrawn for allotment in allotments.values())
-        region = max(allotments, key=lambda name: allotments[name].rights)
+        region, _ = unstriped(max(allotments, key=lambda name: allotments[name].rights))
         if rights > limit:
             yield Breach(
                 "rights", f"allotment: {rights} rights minted of a limit of {limit}", region, holder=holder

@@ -1,13 +1,13 @@
 """The writes to one allotment: the rules of `cutlass.domain.allotments` as conditional updates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from cutlass.domain.allotments import Allotment, Spend, Trim, Verdict, consume, judge, refuse
 from cutlass.domain.periods import from_millis, period_key
+from cutlass.domain.stripes import ancestors, stripe_of, unstriped
 from cutlass.storage import keys
 from cutlass.storage.codec import Item, Wire
 from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
@@ -17,7 +17,22 @@ _SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rate", "rev", "plan", "limit"
 """Fields a change replaces. All others are counters, changed by a difference, since decisions go on."""
 
 _EARLIER = 3
-"""Allotments of earlier periods that are asked about a request; a period is a day at least."""
+"""Earlier periods whose allotments are asked about a request; a period is a day at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose rights they are: one user's, of one meter and period."""
+
+    org_id: str
+    user_id: str
+    meter: str
+    period: str
+    ends_ms: int
+
+    def key(self, region: str, stripe: int = 0) -> keys.Key:
+        """The key of the allotment, or a stripe of it, in a region."""
+        return keys.allotment(region, self.org_id, self.user_id, self.meter, self.period, stripe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +57,9 @@ class Allotments:
         self.table = table
         self.region = region
 
-    def key(self, org_id: str, user_id: str, meter: str, period: str) -> keys.Key:
+    def key(self, org_id: str, user_id: str, meter: str, period: str, stripe: int = 0) -> keys.Key:
         """The key of an allotment in this region."""
-        return keys.allotment(self.region, org_id, user_id, meter, period)
+        return keys.allotment(self.region, org_id, user_id, meter, period, stripe)
 
     def consume(self, key: keys.Key, spend: Spend) -> Consumed:
         """Take units in one conditional write of one write unit: the decision."""
@@ -62,6 +77,7 @@ class Allotments:
             "marks": taken.ring,
             "mark": spend.identity.mark,
             "rev": spend.rev,
+            "stripes": spend.stripes,
             "now": spend.now_ms,
         }
         values |= {"fence": spend.fence} if fenced else {}
@@ -74,7 +90,8 @@ class Allotments:
                 expression(
                     "SET available = available - :n, #used = #used + :used, #total = #total + :total, "
                     "seq = seq + :one, #last = :last ADD ring :marks",
-                    f"{known} AND NOT contains(ring, :mark) AND rev = :rev AND #until > :now AND available >= :n",
+                    f"{known} AND NOT contains(ring, :mark) AND stripes = :stripes AND rev = :rev "
+                    "AND #until > :now AND available >= :n",
                     **values,
                 ),
             )
@@ -139,12 +156,29 @@ class Allotments:
             noted = expression("SET rev = :rev", "rev < :rev AND rev > :fenced", rev=rev, fenced=-1)
             self._dynamo.update(self.table, *key, noted, returns="NONE")
 
+    def divide(self, key: keys.Key, stripes: int) -> None:
+        """Tell an allotment that there are so many stripes; fewer than it knows, it does not hear."""
+        with suppress(ConditionFailedError):  # it knows of as many, or was never born
+            self._dynamo.update(
+                self.table,
+                *key,
+                expression("SET stripes = :stripes", "stripes < :stripes", stripes=stripes),
+                returns="NONE",
+            )
+
+    def stripes(self, holder: Holder, numbers: Iterable[int]) -> dict[int, Allotment]:
+        """Read those of a user's stripes in this region that were born, as they are now."""
+        wanted = {number: holder.key(self.region, number) for number in numbers}
+        items = self._dynamo.batch_get({self.table: list(wanted.values())}) if wanted else {}
+        found = {number: allotment_of(items.get((self.table, *key))) for number, key in wanted.items()}
+        return {number: allotment for number, allotment in found.items() if allotment}
+
     def earlier(
         self, org_id: str, user_id: str, meter: str, period: str, *, region: str | None = None
     ) -> list[tuple[str, Allotment]]:
-        """Read the newest allotments of a user's periods before one, newest first, each with its period's key.
+        """Read the allotments, all stripes, of the newest periods of a user before one, newest first.
 
-        They reach back further than an id may lie ahead of its time.
+        Each comes with its period's key and stripe. They reach back further than an id may lie ahead of its time.
         """
         items = self._dynamo.query(
             self.table,
@@ -153,15 +187,35 @@ class Allotments:
             limit=_EARLIER + 1,
             backwards=True,
         )
-        found = [(item["sk"].partition("#")[2], allotment_from_item(item)) for item in islice(items, _EARLIER + 1)]
-        return [(key, allotment) for key, allotment in found if key < period][:_EARLIER]
+        found: list[tuple[str, Allotment]] = []
+        periods: set[str] = set()
+        for item in items:
+            name = item["sk"].partition("#")[2]
+            periods |= {unstriped(name)[0]} - {period}
+            if len(periods) > _EARLIER:
+                break
+            if name < period:
+                found.append((name, allotment_from_item(item)))
+        return found
 
-    def at(self, org_id: str, user_id: str, meter: str, at_ms: int) -> tuple[keys.Key, Allotment] | None:
-        """Read the allotment a user's decision of that time was taken on, with its key; None if it is gone."""
+    def at(
+        self, org_id: str, user_id: str, meter: str, at_ms: int, request_id: str, units: int
+    ) -> tuple[keys.Key, Allotment] | None:
+        """Read the allotment, of several stripes the one, that took a request's decision at that time.
+
+        Returns it with its key; None if it is gone, or if none of those it may be has kept `units` spent.
+        """
         pk = keys.allotments(self.region, org_id, user_id)
         between = (f"{meter}#", f"{meter}#{period_key(from_millis(at_ms))}")
-        for item in self._dynamo.query(self.table, pk, between=between, limit=1, backwards=True):
-            return (pk, item["sk"]), allotment_from_item(item)
+        newest = next(self._dynamo.query(self.table, pk, between=between, limit=1, backwards=True), None)
+        if newest is None:
+            return None
+        holder = Holder(org_id, user_id, meter, unstriped(newest["sk"].partition("#")[2])[0], 0)
+        first = stripe_of(request_id, newest["stripes"])
+        for number in (first, *ancestors(first)):
+            for met in self.stripes(holder, [number]).values():
+                if met.kept >= units:
+                    return holder.key(self.region, number), met
         return None
 
     def read(self, key: keys.Key) -> Allotment | None:

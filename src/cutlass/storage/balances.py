@@ -1,16 +1,17 @@
 """Balances: what an organisation or a user has spent and has left, per region and in total."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from cutlass.domain.allotments import Allotment
 from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.storage import keys
-from cutlass.storage.allotments import allotment_of
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo
+from cutlass.storage.items import allotment_from_item
 from cutlass.storage.pools import Pools
 from cutlass.storage.usage import Usage
 
@@ -92,27 +93,42 @@ class Balances:
         organisation, user = self._directory.get_user(org_id, user_id)
         now = self._clock()
         plan, period = organisation.plan_at(self._catalogue, now), organisation.period_at(self._catalogue, now)
-        ages, regions = self._usage.ages(), self._directory.topology.regions
+        ages = self._usage.ages()
         meters = {}
         for meter in plan.meters:
             limit = user.limit(plan, meter)
-            wanted = {r: keys.allotment(r, org_id, user_id, meter, period.key) for r in regions}
-            items = self._dynamo.batch_get({self._table: list(wanted.values())})
             parts = {}
-            for region, key in wanted.items():
-                held = allotment_of(items.get((self._table, *key)))
+            for region, held in self._held(org_id, user_id, meter, period.key).items():
                 share = user.share(plan, meter, region, organisation.home_region, self._directory.topology, period)
                 own = [p for p in self._pools.of(org_id, meter, user_id, region=region) if p.user_id]
                 prepaid = sum(p.available for p in own if p.live(to_millis(now)))
                 parts[region] = RegionBalance(
-                    used=held.kept if held else 0,
-                    reserved=held.reserved if held else 0,
-                    remaining=(held.unbacked + held.available if held else share) + prepaid,
+                    used=sum(part.kept for part in held),
+                    reserved=sum(part.reserved for part in held),
+                    remaining=(sum(part.unbacked + part.available for part in held) if held else share) + prepaid,
                     credits=prepaid,
                     age_seconds=ages[region],
                 )
             meters[meter] = _total(limit, parts, period.end, unlimited=limit is None)
         return self._balance(organisation, user_id, meters)
+
+    def _held(self, org_id: str, user_id: str, meter: str, period: str) -> dict[str, list[Allotment]]:
+        """Read all stripes of a user's allotment, by region; none where it was not born."""
+
+        def read(stripes: Mapping[str, Iterable[int]]) -> dict[str, list[Allotment]]:
+            wanted = {
+                region: [keys.allotment(region, org_id, user_id, meter, period, number) for number in numbers]
+                for region, numbers in stripes.items()
+            }
+            items = self._dynamo.batch_get({self._table: [key for of in wanted.values() for key in of]})
+            found = {region: [items.get((self._table, *key)) for key in of] for region, of in wanted.items()}
+            return {region: [allotment_from_item(item) for item in of if item] for region, of in found.items()}
+
+        held = read(dict.fromkeys(self._directory.topology.regions, (0,)))
+        more = {region: range(1, of[0].stripes) for region, of in held.items() if of and of[0].stripes > 1}
+        for region, of in read(more).items() if more else ():
+            held[region] += of
+        return held
 
     def _of_organisation(
         self, organisation: Organisation, meter: str, ages: dict[str, float | None]

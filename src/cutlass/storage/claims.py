@@ -16,13 +16,14 @@ from cutlass.domain.periods import to_millis
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.regions import Claim, RegionState, Sight
 from cutlass.storage import keys
+from cutlass.storage.allotments import Holder
 from cutlass.storage.dynamo import TransactionFailedError, put_of, update_of
 from cutlass.storage.estates import Estates, HeldAllotment, Progress
 from cutlass.storage.items import accepted_from, allotment_from_item, claim_to_item, pool_from_item
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
 from cutlass.storage.regions import RegionStates
-from cutlass.storage.transfers import Holder, Transfers, accepting
+from cutlass.storage.transfers import Transfers, accepting
 
 _RACES = 8
 
@@ -177,7 +178,12 @@ class Claims:
         unproven: bool,
         dry_run: bool,
     ) -> None:
-        """Claim rights of a user who has an allotment here; others get theirs when the command runs again."""
+        """Claim rights of a user who has an allotment here; others get theirs when the command runs again.
+
+        Those that lie in stripes stay there until the region is back.
+        """
+        if held.stripe:
+            return
         origin, org_id = state.region, organisation.org_id
         regions = [self.region, *(name for name in self._peers.others if name != origin)]
         accepted = {}

@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,8 +15,9 @@ from cutlass.domain.ledger import LedgerEntry
 from cutlass.domain.organisations import Organisation, Status
 from cutlass.domain.periods import Period, to_millis
 from cutlass.domain.plans import MAX_UNITS, Catalogue, Plan
+from cutlass.domain.stripes import ancestors, stripe_of
 from cutlass.storage import keys
-from cutlass.storage.allotments import Allotments, Consumed
+from cutlass.storage.allotments import Allotments, Consumed, Holder
 from cutlass.storage.directory import Directory
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.subjects import Subjects
@@ -44,6 +45,8 @@ class Case:
     units: int
     identity: RequestIdentity
     now: datetime
+    stripes: int = 1
+    stripe: int = 0
 
     @property
     def now_ms(self) -> int:
@@ -52,12 +55,21 @@ class Case:
 
     def key(self, allotments: Allotments) -> keys.Key:
         """The key of the allotment that answers."""
-        return allotments.key(self.request.org_id, self.request.user_id, self.meter, self.period.key)
+        return allotments.key(*self.user, self.stripe)
 
     def spend(self, fence: int | None) -> Spend:
         """The write that would decide it; see `Spend` for the fence."""
         feature, rev = self.request.feature, self.organisation.rev
-        return Spend(self.identity, feature, self.units, rev, self.now_ms, fence)
+        return Spend(self.identity, feature, self.units, rev, self.now_ms, fence, self.stripes)
+
+    def among(self, stripes: int) -> "Case":
+        """The same case where the user's allotment has so many stripes."""
+        return replace(self, stripes=stripes, stripe=stripe_of(self.identity.request_id, stripes))
+
+    @property
+    def user(self) -> tuple[str, str, str, str]:
+        """Whose allotment answers: organisation, user, meter and period."""
+        return self.request.org_id, self.request.user_id, self.meter, self.period.key
 
 
 def pause_seconds(attempt: int) -> float:
@@ -68,8 +80,9 @@ def pause_seconds(attempt: int) -> float:
 class Decider:
     """Decides requests in one region; threads may share it.
 
-    Between requests it remembers organisations, never what is left of anything. An allotment knows its
-    organisation's revision, so a decision on terms that have changed fails and reads them anew.
+    Between requests it remembers organisations and how many stripes busy users have, never what is left of
+    anything. An allotment knows its organisation's revision and its stripes, so a decision on terms that have
+    changed fails and reads them anew.
     """
 
     def __init__(
@@ -92,6 +105,7 @@ class Decider:
         self._clock = clock
         self._sleep = sleep
         self._profiles: dict[str, Organisation] = {}
+        self._stripes: dict[tuple[str, str, str, str], int] = {}
 
     def decide(self, request: DecisionRequest) -> Decision:
         """Decide a request, once for every request id.
@@ -144,7 +158,7 @@ class Decider:
         if not 0 <= units <= MAX_UNITS:
             raise InvalidRequestError(f"units must be from 0 to {MAX_UNITS}", field="units")
         body = (request.org_id, request.user_id, request.feature, str(units))
-        return Case(
+        case = Case(
             request=request,
             organisation=organisation,
             plan=organisation.plan_at(self._catalogue, now),
@@ -154,6 +168,7 @@ class Decider:
             identity=RequestIdentity.of(request_id, *body),
             now=now,
         )
+        return case.among(self._stripes.get(case.user, 1))
 
     def _take(self, case: Case) -> Decision:
         fence = None
@@ -169,18 +184,37 @@ class Decider:
                     return self._replay(case, entry)
                 fence = met.trims
                 continue
+            if met and consumed.verdict is Verdict.DIVIDED:
+                divided = self._divided(case, met)
+                fence = fence if divided.stripe == case.stripe else None  # it was seen on another item
+                case = divided
+                continue
             supplied, reason = self.supplied(case, consumed)
             if reason:
                 return self.refused(supplied, reason, met)
-            if supplied.period != case.period:
-                fence = None  # it was seen on another allotment
+            if (supplied.period, supplied.stripe) != (case.period, case.stripe):
+                fence = None  # it was seen on another item
             case = supplied
             self._sleep(pause_seconds(attempt))
         raise UnavailableError("too many requests of this user at once", hint="retry with the same request id")
 
+    def _divided(self, case: Case, met: Allotment) -> Case:
+        """Learn of more stripes from an allotment, or tell it of more than it knows."""
+        if met.stripes < case.stripes:
+            self._allotments.divide(case.key(self._allotments), case.stripes)
+            return case
+        if len(self._stripes) >= _PROFILES:
+            self._stripes.clear()
+        self._stripes[case.user] = met.stripes
+        return case.among(met.stripes)
+
     def supplied(self, case: Case, consumed: Consumed) -> tuple[Case, Reason | None]:
         """Bring the allotment to where it can answer; returns the case as it is now, and why it cannot, if so."""
         request, met = case.request, consumed.allotment
+        if met is None and case.stripe:  # not born yet: perhaps there are more stripes by now
+            first = self._allotments.read(self._allotments.key(*case.user))
+            if first and first.stripes > case.stripes:
+                return self._divided(case, first), None
         if met and consumed.verdict is Verdict.SHORT:
             asked = (request.org_id, request.user_id, case.meter, case.period.key, case.units)
             if reason := self._supply.still_short(*asked, met):
@@ -193,7 +227,8 @@ class Decider:
         self._remember(subject.organisation)
         now = replace(case, organisation=subject.organisation, plan=subject.plan, period=subject.period)
         if now.period != case.period:
-            return now, None
+            return now.among(self._stripes.get(now.user, 1)), None
+        subject = replace(subject, stripes=case.stripes, stripe=case.stripe)
         return now, self._supply.supply(subject, case.units, met)
 
     def _look(self, case: Case) -> Decision:
@@ -223,16 +258,21 @@ class Decider:
         self._profiles[organisation.org_id] = organisation
 
     def _recorded(self, case: Case) -> LedgerEntry | None:
-        """Find the first answer to a request the ring need not know: in the ledger, or in periods before."""
-        request, identity = case.request, case.identity
+        """Find the first answer to a request the ring need not know: in the ledger, or in rings before it."""
+        identity = case.identity
         entry = self._found(case)
         if entry is None:
-            for _, earlier in self._allotments.earlier(
-                request.org_id, request.user_id, case.meter, case.period.key
-            ):
-                if identity.mark in earlier.ring:
-                    return self._await_entry(case, earlier)
+            for before in self._before(case):
+                if identity.mark in before.ring:
+                    return self._await_entry(case, before)
         return entry
+
+    def _before(self, case: Case) -> Iterator[Allotment]:
+        """Read what may have decided a request before its allotment was born: stripes, and periods before."""
+        holder = Holder(*case.user, case.period.end_ms)
+        yield from self._allotments.stripes(holder, ancestors(case.stripe)).values()
+        for _, earlier in self._allotments.earlier(*case.user):
+            yield earlier
 
     def _found(self, case: Case) -> LedgerEntry | None:
         request = case.request

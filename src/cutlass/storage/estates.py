@@ -12,6 +12,7 @@ from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import Period
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import Pool
+from cutlass.domain.stripes import unstriped
 from cutlass.storage import keys
 from cutlass.storage.directory import Directory
 from cutlass.storage.items import allotment_from_item, pool_from_item
@@ -39,6 +40,7 @@ class HeldAllotment:
     meter: str
     period: Period
     allotment: Allotment
+    stripe: int = 0
 
 
 class Estates:
@@ -112,10 +114,11 @@ class Estates:
         for meter in self._catalogue.meters:
             for period in self._periods(organisation):
                 for line in there.query(self._table, keys.roster(region, org_id, meter, period.key)):
-                    key = keys.allotment(region, org_id, line["sk"], meter, period.key)
+                    key = keys.rostered(region, org_id, line["sk"], meter, period.key)
+                    user_id, stripe = unstriped(line["sk"])
                     item = there.get(self._table, *key)
                     if item is not None:
-                        yield HeldAllotment(key, line["sk"], meter, period, allotment_from_item(item))
+                        yield HeldAllotment(key, user_id, meter, period, allotment_from_item(item), stripe)
 
     def _periods(self, organisation: Organisation) -> list[Period]:
         now = organisation.period_at(self._catalogue, self._clock())

@@ -18,6 +18,7 @@ from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import Period, to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import NEVER_MS
+from cutlass.domain.stripes import unstriped
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, allotment_of
 from cutlass.storage.directory import Directory
@@ -216,14 +217,14 @@ class Housekeeping:
     ) -> bool:
         """Empty the allotments of some users; whether one of them still holds units."""
         region, table, left = self._allotments.region, self._allotments.table, False
-        owners = {self._allotments.key(organisation.org_id, user, meter, period.key): user for user in users}
-        items = self._dynamo.batch_get({table: list(owners)}) if owners else {}
-        for key, user in owners.items():
+        names = {keys.rostered(region, organisation.org_id, name, meter, period.key): name for name in users}
+        items = self._dynamo.batch_get({table: list(names)}) if names else {}
+        for key, name in names.items():
             met = allotment_of(items.get((table, *key)))
             if met is None or not met.available:
                 continue
             settled = settle(met, to_millis(self._clock()), everything=True)
-            returned = Return(key, organisation.org_id, user, meter, met, settled)
+            returned = Return(key, organisation.org_id, unstriped(name)[0], meter, met, settled)
             if give_back(self._dynamo, table, region, [returned]):
                 left = True
             else:

@@ -37,6 +37,7 @@ ATTRIBUTE = {
     "trims": "trims",
     "ring": "ring",
     "rev": "rev",
+    "stripes": "stripes",
     "plan": "plan",
     "limit": "limit",
     "held": "held",
@@ -55,6 +56,7 @@ ALWAYS = {
     "mark_ms",
     "trims",
     "rev",
+    "stripes",
     "plan",
 }
 """Fields an allotment always has as attributes, because a condition or a sum reads them; zeros elsewhere go."""

@@ -6,6 +6,7 @@
 import hashlib
 
 from cutlass.domain.periods import from_millis
+from cutlass.domain.stripes import striped, unstriped
 
 LIMITS, ORGANISATIONS, LEDGER, USAGE = "usage-credits", "organisations", "ledger", "usage"
 """The tables of `contracts/tables.yaml`."""
@@ -56,13 +57,13 @@ def allotments(region: str, org_id: str, user_id: str) -> str:
     return f"{region}#{org_id}#{user_id}#allotments"
 
 
-def allotment(region: str, org_id: str, user_id: str, meter: str, period: str) -> Key:
-    """One allotment."""
-    return allotments(region, org_id, user_id), f"{meter}#{period}"
+def allotment(region: str, org_id: str, user_id: str, meter: str, period: str, stripe: int = 0) -> Key:
+    """One allotment, or a stripe of it."""
+    return allotments(region, org_id, user_id), f"{meter}#{striped(period, stripe)}"
 
 
 def roster(region: str, org_id: str, meter: str, period: str) -> str:
-    """The partition that lists, by user, the allotments born in a region and period."""
+    """The partition that lists the allotments born in a region and period, each by its user and stripe."""
     return f"{region}#{org_id}#{meter}#{period}#roster"
 
 
@@ -79,6 +80,12 @@ def deadlines(region: str, shard: int) -> str:
 def deadline(region: str, name: str, at_ms: int) -> Key:
     """Where a held reservation is found when its deadline has passed."""
     return deadlines(region, int(name[:2], 16) % DEADLINE_SHARDS), f"{at_ms:013d}#{name}"
+
+
+def rostered(region: str, org_id: str, name: str, meter: str, period: str) -> Key:
+    """The allotment that a line of a roster names."""
+    user_id, stripe = unstriped(name)
+    return allotment(region, org_id, user_id, meter, period, stripe)
 
 
 def ledger(region: str, org_id: str, day: str, shard: int) -> str:
@@ -110,13 +117,13 @@ def refunds(region: str, org_id: str, user_id: str, meter: str, request_id: str)
 
 
 def user_rollup(region: str, org_id: str, day: str, user_id: str, meter: str, period: str) -> Key:
-    """One user's usage of one day, from one allotment."""
+    """One user's usage of one day, from one allotment: the period has the stripe behind it."""
     return f"{region}#{org_id}#{day}", f"{user_id}#{meter}#{period}"
 
 
 def org_rollup(region: str, org_id: str, meter: str, day: str, period: str) -> Key:
     """An organisation's usage of one day and period."""
-    return f"{region}#{org_id}", f"{meter}#{day}#{period}"
+    return f"{region}#{org_id}", f"{meter}#{day}#{unstriped(period)[0]}"
 
 
 def heartbeat(region: str) -> Key:
@@ -154,7 +161,7 @@ def claim(survivor: str, origin: str, org_id: str, item: str, epoch: int) -> Key
 
 
 def parse_allotment(pk: str, sk: str) -> tuple[str, str, str, str, str] | None:
-    """Read region, organisation, user, meter and period off an allotment's key; None for any other item."""
+    """Read region, organisation, user, meter, and period with stripe off an allotment's key, if it is one."""
     parts = pk.split("#")
     if len(parts) != 4 or parts[3] != "allotments":
         return None

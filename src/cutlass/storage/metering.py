@@ -1,6 +1,6 @@
 """The stream's consumer: what happened into the ledger and the usage, then recorded marks out of the rings."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ from cutlass.domain.allotments import Allotment, trim
 from cutlass.domain.ledger import EntryKind, LedgerEntry, reservation_entry
 from cutlass.domain.metering import AllotmentKey, Event, ending_of, event_of
 from cutlass.domain.periods import from_millis, to_millis
+from cutlass.domain.stripes import divided, unstriped
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, allotment_of
 from cutlass.storage.codec import Item, decode_item
@@ -29,6 +30,7 @@ class Metered:
     segments: int
     rollups: int
     trims: int
+    divisions: int = 0
 
 
 class Meter:
@@ -68,7 +70,8 @@ class Meter:
         rollups = self._usage.record(events)
         kinds = Counter(entry.kind for entry in entries)
         decisions, refusals = kinds[EntryKind.DECISION], kinds[EntryKind.REFUSAL]
-        return Metered(decisions, refusals, segments, rollups, self._trim(newest))
+        trims = self._trim(newest)
+        return Metered(decisions, refusals, segments, rollups, trims, self._divide(events, newest))
 
     def _trim(self, newest: dict[keys.Key, Allotment]) -> int:
         now_ms, trims = to_millis(self._clock()), 0
@@ -77,6 +80,23 @@ class Meter:
             if chosen and self._allotments.trim(key, chosen, allotment.trims):
                 trims += 1
         return trims
+
+    def _divide(self, events: list[Event], newest: dict[keys.Key, Allotment]) -> int:
+        """Give busy users more stripes: stripe 0 knows how many there are, the others learn it later."""
+        times: dict[AllotmentKey, list[int]] = defaultdict(list)
+        for event in events:
+            if event.entry and event.entry.kind is EntryKind.DECISION:
+                times[event.key].append(to_millis(event.at))
+        told: dict[keys.Key, int] = {}
+        for of, taken in times.items():
+            period, stripe = unstriped(of.period)
+            first = self._allotments.key(of.org_id, of.user_id, of.meter, period)
+            known = newest[self._allotments.key(of.org_id, of.user_id, of.meter, period, stripe)].stripes
+            if stripes := divided(known, len(taken), max(taken) - min(taken)):
+                told[first] = max(stripes, told.get(first, 0))
+        for key, stripes in told.items():
+            self._allotments.divide(key, stripes)
+        return len(told)
 
 
 @dataclass(frozen=True, slots=True)

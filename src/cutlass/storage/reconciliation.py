@@ -31,6 +31,7 @@ from cutlass.domain.reconciliation import (
     periods_of,
 )
 from cutlass.domain.regions import Claim
+from cutlass.domain.stripes import striped, unstriped
 from cutlass.storage import keys
 from cutlass.storage.directory import Directory, user_from_item
 from cutlass.storage.items import allotment_from_item, claim_from_item
@@ -195,8 +196,9 @@ class _Meter:
         wanted: dict[keys.Key, Holder] = {}
         for period in self._periods:
             for line in dynamo.query(table, keys.roster(region, self._org_id, self._meter, period)):
-                holder = line["sk"], period
-                wanted[keys.allotment(region, self._org_id, holder[0], self._meter, period)] = holder
+                user_id, stripe = unstriped(line["sk"])
+                key = keys.allotment(region, self._org_id, user_id, self._meter, period, stripe)
+                wanted[key] = user_id, striped(period, stripe)
         items = dynamo.batch_get({table: list(wanted)})
         return {wanted[pk, sk]: allotment_from_item(item) for (_, pk, sk), item in items.items()}
 

@@ -170,9 +170,9 @@ class Refunds:
         """Make the writes that move a refund's units from the charge's allotment into the pools."""
         org_id, user_id, request_id = charge.org_id, charge.user_id or "", charge.request_id or ""
         found = Allotments(there, self._limits, charge.region).at(
-            org_id, user_id, charge.meter, to_millis(charge.at)
+            org_id, user_id, charge.meter, to_millis(charge.at), request_id, part.units
         )
-        if found is None or found[1].kept < part.units or sum(n for _, n in back) != part.units:
+        if found is None or sum(n for _, n in back) != part.units:
             raise _too_old(request_id)
         key, met = found
         last = LastDecision(

@@ -19,6 +19,7 @@ from cutlass.domain.periods import from_millis, to_millis
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.regions import Claim, settle_rights, settle_units
 from cutlass.storage import keys
+from cutlass.storage.allotments import Holder
 from cutlass.storage.claims import claim_key
 from cutlass.storage.codec import Wire
 from cutlass.storage.directory import Directory
@@ -29,7 +30,7 @@ from cutlass.storage.ledger import record_to_item
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import bear
 from cutlass.storage.settings import Settings
-from cutlass.storage.transfers import Holder, Transfers
+from cutlass.storage.transfers import Transfers
 
 _RACES = 8
 

@@ -15,9 +15,10 @@ from cutlass.domain.plans import AtEnd
 from cutlass.domain.refills import Shortage
 from cutlass.domain.sights import Sight
 from cutlass.storage.rebalancer import Rebalancer
+from cutlass.storage.stripes import Stripes
 from cutlass.storage.subjects import Subject, Subjects
 from cutlass.storage.sweeps import Swept
-from cutlass.storage.transfers import Holder, Transfers
+from cutlass.storage.transfers import Transfers
 
 _DRY_SECONDS = 1.0
 """How long a shortage is believed without minting and asking around again."""
@@ -50,12 +51,14 @@ class Shortages:
         subjects: Subjects,
         transfers: Transfers,
         rebalancer: Rebalancer,
+        stripes: Stripes,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._subjects = subjects
         self._transfers = transfers
         self._rebalancer = rebalancer
+        self._stripes = stripes
         self._clock = clock
         self._monotonic = monotonic
         self._dry: dict[_Key, Dry] = {}
@@ -137,6 +140,11 @@ class Shortages:
     def _search(
         self, subject: Subject, base: Allotment, units: int, shortage: Shortage, sight: Sight
     ) -> Reason | None:
+        if shortage.of_user and subject.stripes > 1:
+            need = max(1, units - base.available - base.unbacked)
+            if self._stripes.gather(subject.holder, subject.stripe, subject.stripes, need):
+                return None
+            subject, base = self._first(subject, base)
         reason = self._reason(subject, base, units, shortage, sight)
         may_wait = subject.plan.meters[subject.meter].wait_for_regions
         if shortage.of_user:
@@ -151,6 +159,11 @@ class Shortages:
             return self._reached(subject, shortage)
         return reason
 
+    def _first(self, subject: Subject, base: Allotment) -> tuple[Subject, Allotment]:
+        """Stripe 0, to which rights from other regions come: the others gather them from there."""
+        met = self._stripes.read(subject.holder, [0]).get(0, base)
+        return replace(subject, stripe=0), replace(met, total=base.total)
+
     def reason(self, subject: Subject, base: Allotment, units: int, shortage: Shortage) -> Reason:
         """Tell a limit that is reached from rights that may lie in another region."""
         return self._reason(subject, base, units, shortage, self._sight(subject))
@@ -160,10 +173,13 @@ class Shortages:
             there = sight.units()
         else:
             own = sight.of_user(subject.user.user_id).units()
-            if subject.limit is not None and base.total + base.reserved + units > subject.limit + base.extra + own:
+            siblings = self._stripes.siblings(subject.holder, subject.stripe, subject.stripes).values()
+            others = self._subjects.others(subject)
+            extra = sum(part.extra for part in (base, *siblings, *others.values()) if part)
+            if subject.limit is not None and base.total + base.reserved + units > subject.limit + extra + own:
                 return Reason.USER_LIMIT_REACHED
             there = base.unbacked + own
-            for region, other in self._subjects.others(subject).items():
+            for region, other in others.items():
                 there += other.unbacked + other.available if other else self._subjects.share(subject, region)
                 if other:  # on its way, as far as this region knows
                     there += other.sent.get(self._subjects.region, 0) - base.accepted.get(region, 0)
@@ -182,8 +198,7 @@ class Shortages:
         )
 
     def _take_rights(self, subject: Subject, base: Allotment, units: int, *, may_wait: bool) -> int:
-        org_id, user_id = subject.organisation.org_id, subject.user.user_id
-        holder = Holder(org_id, user_id, subject.meter, subject.period.key, subject.period.end_ms)
+        holder = subject.holder
         for region, other in self._subjects.others(subject).items():
             sent = other.sent.get(self._subjects.region, 0) if other else 0
             if sent and (came := self._transfers.accept_rights(holder, region, sent)):

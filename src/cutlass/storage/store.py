@@ -33,6 +33,7 @@ from cutlass.storage.regions import Gate
 from cutlass.storage.reservations import Reservations
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
+from cutlass.storage.stripes import Stripes
 from cutlass.storage.subjects import Subjects
 from cutlass.storage.supply import Supply
 from cutlass.storage.sweeps import Sweeps
@@ -115,6 +116,7 @@ class Store:
         self.keeper = TermsKeeper(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
         self.transfers = Transfers(peers, limits, organisations, clock)
         subjects = Subjects(dynamo, self.directory, self.allotments, self.pools, catalogue, clock)
+        stripes = Stripes(dynamo, limits, region)
         self.rebalancer = Rebalancer(
             peers,
             self.directory,
@@ -133,7 +135,8 @@ class Store:
             self.allotments,
             self.pools,
             self.minting,
-            Shortages(subjects, self.transfers, self.rebalancer, clock, monotonic),
+            Shortages(subjects, self.transfers, self.rebalancer, stripes, clock, monotonic),
+            stripes,
             self.gate,
             clock,
         )

@@ -14,7 +14,7 @@ from cutlass.domain.plans import Catalogue, Plan
 from cutlass.domain.pools import Pool, mint
 from cutlass.domain.sights import Sight
 from cutlass.storage import keys
-from cutlass.storage.allotments import Allotments, allotment_of
+from cutlass.storage.allotments import Allotments, Holder, allotment_of
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo
 from cutlass.storage.pools import Pools
@@ -22,13 +22,24 @@ from cutlass.storage.pools import Pools
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who asks for what: an allotment's surroundings as the directory has them now."""
+    """Who asks for what: an allotment's surroundings as the directory has them now.
+
+    `stripes` is how many the allotment has, `stripe` the one that decides.
+    """
 
     organisation: Organisation
     user: User
     plan: Plan
     period: Period
     meter: str
+    stripes: int = 1
+    stripe: int = 0
+
+    @property
+    def holder(self) -> Holder:
+        """Whose rights these are."""
+        organisation, user, period = self.organisation, self.user, self.period
+        return Holder(organisation.org_id, user.user_id, self.meter, period.key, period.end_ms)
 
     @property
     def limit(self) -> int | None:
@@ -90,12 +101,13 @@ class Subjects:
         """The allotment the subject begins a period with, in this region or another.
 
         Ids decided in an earlier period lie behind its watermark, and so are looked up: those from before
-        this one, and those ahead of their time that the allotments of `earlier` periods remember.
+        this one, and those ahead of their time that the allotments of `earlier` periods remember. So do ids
+        decided by the stripes before this one; it has no rights of its own, but gets some from them.
         """
         marks = [subject.period.start_ms + FRESH_MS]
         for allotment in earlier:
             marks += [allotment.mark_ms, *map(mark_time, allotment.ring)]
-        share = self.share(subject, region or self.region)
+        share = 0 if subject.stripe and region is None else self.share(subject, region or self.region)
         return Allotment(
             rev=subject.organisation.rev,
             plan=subject.plan.name,
@@ -103,6 +115,7 @@ class Subjects:
             rights=share,
             unbacked=share,
             mark_ms=max(marks),
+            stripes=subject.stripes if region is None else 1,
         )
 
     def others(self, subject: Subject) -> dict[str, Allotment | None]:

@@ -18,6 +18,7 @@ from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, Shortage, adopt, plan_refill, refill
 from cutlass.domain.regions import fenced_in
+from cutlass.domain.stripes import striped
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, change_of
 from cutlass.storage.dynamo import Dynamo, TransactionFailedError, put_of, update_of
@@ -27,6 +28,7 @@ from cutlass.storage.pools import Pools
 from cutlass.storage.regions import Gate
 from cutlass.storage.returns import Return, give_back
 from cutlass.storage.shortages import Shortages
+from cutlass.storage.stripes import Stripes, together
 from cutlass.storage.subjects import Subject, Subjects
 
 _RACES = 16
@@ -43,6 +45,7 @@ class Supply:
         pools: Pools,
         minting: Minting,
         shortages: Shortages,
+        stripes: Stripes,
         gate: Gate,
         clock: Callable[[], datetime],
     ) -> None:
@@ -52,6 +55,7 @@ class Supply:
         self._pools = pools
         self._minting = minting
         self._shortages = shortages
+        self._stripes = stripes
         self._gate = gate
         self._clock = clock
 
@@ -69,13 +73,18 @@ class Supply:
             An operator has fenced this region.
         """
         self._gate.admit([fenced_in(met)] if met else ())
+        if met is not None:
+            subject = replace(subject, stripes=met.stripes)
         now_ms = to_millis(self._clock())
         key = self._key(subject)
         if met is not None and met.until_ms <= now_ms:
             self._allotments.change(key, met, settle(met, now_ms).allotment)
             return None
         if met is None:
-            base = self._subjects.newborn(subject, self._settle_earlier(subject))
+            earlier = self._settle_earlier(subject) + self._stripes.before(
+                subject.holder, subject.stripe, subject.stripes
+            )
+            base = self._subjects.newborn(subject, earlier)
         else:
             base = self._under_terms(subject, met)
             if base.available >= units:
@@ -142,7 +151,9 @@ class Supply:
         base = self._under_terms(subject, met) if met else self._subjects.newborn(subject)
         if base.until_ms <= now_ms:
             base = settle(base, now_ms).allotment
-        return self._with_others(subject, base)
+        subject = replace(subject, stripes=base.stripes)
+        base, headroom = self._with_others(subject, base)
+        return together(base, self._stripes.siblings(subject.holder, 0, subject.stripes)), headroom
 
     def _plan(self, subject: Subject, base: Allotment, units: int, headroom: int) -> tuple[Draw, ...] | Shortage:
         """Plan a refill from the pools there are; when they do not do, mint what is missing and plan again.
@@ -180,12 +191,14 @@ class Supply:
         else:
             pk = keys.roster(self._allotments.region, org_id, subject.meter, subject.period.key)
             writes.append(put_of(table, allotment_to_item(filled, *key, subject.period.end_ms)))
-            writes.append(put_of(table, {"pk": pk, "sk": subject.user.user_id}))
+            writes.append(put_of(table, {"pk": pk, "sk": striped(subject.user.user_id, subject.stripe)}))
+            writes += self._stripes.birth_check(subject.holder, subject.stripe, subject.stripes)
         with suppress(TransactionFailedError):
             self._dynamo.transact(writes)
 
     def _under_terms(self, subject: Subject, met: Allotment) -> Allotment:
-        share, organisation = self._subjects.share(subject, self._allotments.region), subject.organisation
+        organisation = subject.organisation
+        share = 0 if subject.stripe else self._subjects.share(subject, self._allotments.region)
         if met.rev == organisation.rev and met.limit == subject.limit and met.rights == share:
             return met
         return adopt(met, rev=organisation.rev, plan=subject.plan.name, limit=subject.limit, share=share)
@@ -220,6 +233,7 @@ class Supply:
         what is known to be used, here at once and elsewhere as it arrives.
         """
         others = [other for other in self._subjects.others(subject).values() if other]
+        others += self._stripes.siblings(subject.holder, subject.stripe, subject.stripes).values()
         base = replace(base, total=base.kept + sum(other.kept for other in others))
         if subject.limit is None:
             return base, MAX_UNITS
@@ -228,6 +242,4 @@ class Supply:
         return base, max(0, subject.limit + own - base.total - aside - base.available)
 
     def _key(self, subject: Subject) -> keys.Key:
-        return self._allotments.key(
-            subject.organisation.org_id, subject.user.user_id, subject.meter, subject.period.key
-        )
+        return subject.holder.key(self._allotments.region, subject.stripe)

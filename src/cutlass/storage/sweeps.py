@@ -12,6 +12,7 @@ from itertools import islice
 from cutlass.domain.allotments import release
 from cutlass.domain.periods import to_millis
 from cutlass.domain.rebalancing import IDLE_SWEEP_MS, SWEEP_MS, worth_sweeping
+from cutlass.domain.stripes import unstriped
 from cutlass.storage import keys
 from cutlass.storage.codec import Item
 from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
@@ -74,18 +75,18 @@ class Sweeps:
         """
         came, now_ms = 0, to_millis(self._clock())
         found = self._look(dynamo, region, swept)
-        held = {user: allotment_from_item(item) for user, item in found.items()}
+        held = {name: allotment_from_item(item) for name, item in found.items()}
         chosen = worth_sweeping(held.items(), now_ms, only_idle=only_idle)
         returns = [
             Return(
-                keys.allotment(region, swept.org_id, user, swept.meter, swept.period),
+                keys.rostered(region, swept.org_id, name, swept.meter, swept.period),
                 swept.org_id,
-                user,
+                unstriped(name)[0],
                 swept.meter,
-                held[user],
-                release(held[user]),
+                held[name],
+                release(held[name]),
             )
-            for user in chosen
+            for name in chosen
         ]
         for batch in _batches(returns, region):
             came += self._give_back(dynamo, region, batch)
@@ -94,20 +95,20 @@ class Sweeps:
         return came
 
     def _look(self, dynamo: Dynamo, region: str, swept: Swept) -> dict[str, Item]:
-        """Read the next allotments on the roster, by user."""
+        """Read the next allotments on the roster, by their names there."""
         roster = keys.roster(region, swept.org_id, swept.meter, swept.period)
         after = self._cursors.pop((region, swept), None)
         lines = list(islice(dynamo.query(self._table, roster, after=after, limit=LOOKED_AT), LOOKED_AT))
         if after is not None and not lines:
             lines = list(islice(dynamo.query(self._table, roster, limit=LOOKED_AT), LOOKED_AT))
-        users = [line["sk"] for line in lines]
-        if len(users) == LOOKED_AT:
+        names = [line["sk"] for line in lines]
+        if len(names) == LOOKED_AT:
             if len(self._cursors) >= _CURSORS:
                 self._cursors.clear()
-            self._cursors[region, swept] = users[-1]
-        wanted = {user: keys.allotment(region, swept.org_id, user, swept.meter, swept.period) for user in users}
+            self._cursors[region, swept] = names[-1]
+        wanted = {name: keys.rostered(region, swept.org_id, name, swept.meter, swept.period) for name in names}
         items = dynamo.batch_get({self._table: list(wanted.values())})
-        return {user: items[self._table, *key] for user, key in wanted.items() if (self._table, *key) in items}
+        return {name: items[self._table, *key] for name, key in wanted.items() if (self._table, *key) in items}
 
     def _give_back(self, dynamo: Dynamo, region: str, batch: list[Return]) -> int:
         """Make a batch of returns, without those that came too late; returns the units."""

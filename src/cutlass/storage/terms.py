@@ -46,7 +46,7 @@ class TermsKeeper:
         for meter in organisation.plan_at(self._catalogue, self._clock()).meters:
             pk = keys.roster(self._allotments.region, organisation.org_id, meter, period)
             for item in self._dynamo.query(self._allotments.table, pk):
-                key = self._allotments.key(organisation.org_id, item["sk"], meter, period)
+                key = keys.rostered(self._allotments.region, organisation.org_id, item["sk"], meter, period)
                 self._allotments.note_terms(key, organisation.rev)
                 told += 1
         return told

@@ -8,7 +8,6 @@ accepted then. Each item is still written in one region only: its owner's.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 
 from cutlass.domain.allotments import Allotment, release
@@ -21,7 +20,7 @@ from cutlass.domain.rebalancing import stock, to_give
 from cutlass.domain.regions import Standing
 from cutlass.domain.transfers import idle, send_rights, to_send
 from cutlass.storage import keys
-from cutlass.storage.allotments import Allotments
+from cutlass.storage.allotments import Allotments, Holder
 from cutlass.storage.codec import Item, Wire
 from cutlass.storage.dynamo import (
     ConditionFailedError,
@@ -39,19 +38,9 @@ from cutlass.storage.items import (
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import bear
 from cutlass.storage.returns import Return, give_back
+from cutlass.storage.stripes import Stripes
 
 _RACES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Whose rights move: one user's, of one meter and period."""
-
-    org_id: str
-    user_id: str
-    meter: str
-    period: str
-    ends_ms: int
 
 
 class Transfers:
@@ -168,9 +157,13 @@ class Transfers:
         key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
         for _ in range(_RACES):
             item = there.get(self._table, *key)
-            if item is None or not allotment_from_item(item).available:
+            if item is None:
                 return
-            self._give_back(there, region, holder, allotment_from_item(item))
+            met = allotment_from_item(item)
+            if not met.available:
+                Stripes(there, self._table, region).gather(holder, 0, met.stripes, MAX_UNITS)
+                return
+            self._give_back(there, region, holder, met)
 
     def _spoken_for(self, region: str) -> bool:
         """Whether a third region claimed in advance what this one holds: it would be taken twice."""
@@ -227,8 +220,10 @@ class Transfers:
             asleep = idle(met, now_ms)
             if met.unbacked < need and met.available:
                 self._give_back(there, region, holder, met)
-                item = there.get(self._table, *key)
-                met = allotment_from_item(item) if item else met
+                met = self._again(there, key, met)
+            if met.unbacked < need and met.stripes > 1:
+                Stripes(there, self._table, region).gather(holder, 0, met.stripes, need - met.unbacked)
+                met = self._again(there, key, met)
             units = to_send(met.unbacked, need, idle=asleep)
             if not units:
                 return met.sent.get(self.region, 0)
@@ -245,6 +240,11 @@ class Transfers:
         key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
         freed = Return(key, holder.org_id, holder.user_id, holder.meter, met, release(met))
         give_back(there, self._table, region, [freed])
+
+    def _again(self, there: Dynamo, key: keys.Key, met: Allotment) -> Allotment:
+        """Read an allotment anew that was changed."""
+        item = there.get(self._table, *key)
+        return allotment_from_item(item) if item else met
 
     def _send_units(self, there: Dynamo, region: str, grant: Grant, mine: Pool, wish: int, need: int) -> int:
         """Make the other region's write; returns what it has sent here altogether."""

@@ -199,7 +199,7 @@ class Usage:
         while f"{date:%Y%m%d}" <= f"{end:%Y%m%d}":
             day = f"{date:%Y%m%d}"
             for item in self._dynamo.query(self._table, f"{region}#{org_id}#{day}"):
-                user, meter, _ = item["sk"].split("#")
+                user, meter, _ = item["sk"].split("#", 2)
                 yield from _slots(item, meter, day, user)
             date += timedelta(days=1)
 
@@ -209,7 +209,7 @@ class Usage:
         day = start
         while f"{day:%Y%m%d}" <= f"{end:%Y%m%d}":
             for item in self._dynamo.query(self._table, f"{self.region}#{org_id}#{day:%Y%m%d}"):
-                user, of, period = item["sk"].split("#")
+                user, of, period = item["sk"].split("#", 2)
                 if of == meter:
                     one = found[user, period]
                     one.units += sum(units for _, _, units, _ in _counters(item))
