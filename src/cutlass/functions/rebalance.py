@@ -42,7 +42,7 @@ def _short(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
                 newest[item["pk"], item["sk"]] = item
     found: dict[tuple[str, str], None] = {}
     for (pk, _), item in newest.items():
-        owner = keys.parse_pools(pk)
+        owner = keys.parse_pool(pk)
         if owner and owner[0] == store.region and store.rebalancer.short_soon(pool_from_item(item)):
             found[owner[1], owner[2]] = None
     return list(found)

@@ -46,12 +46,6 @@ def pools(region: str, org_id: str, meter: str, user_id: str | None = None) -> s
     return f"{region}#{org_id}#{meter}#pools" + (f"#{user_id}" if user_id else "")
 
 
-def parse_pools(pk: str) -> tuple[str, str, str] | None:
-    """Read region, organisation and meter off the partition key of an organisation's pools; None for any other."""
-    parts = pk.split("#")
-    return (parts[0], parts[1], parts[2]) if len(parts) == 4 and parts[3] == "pools" else None
-
-
 def allotments(region: str, org_id: str, user_id: str) -> str:
     """The partition of one user's allotments in one region."""
     return f"{region}#{org_id}#{user_id}#allotments"
