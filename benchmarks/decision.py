@@ -27,7 +27,7 @@ from tests.support.engines import DYNOXIDE_HINT, dynoxide_binary
 ENGINES = ("ministack", "dynoxide")
 CLIENTS = (1, 16)
 ROUNDS = 5
-RATES = (1, 20)
+RATES = (1, 10, 100)
 """Decisions per second of one user whose cost is counted."""
 
 ZAE_HINT = "zae-limiter is not installed: pip install zae-limiter, there or where --zae-python points"

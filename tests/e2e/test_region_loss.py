@@ -90,8 +90,10 @@ def test_a_dark_region_is_claimed_at_a_risk_and_settles_on_return(own_platform: 
     assert states(platform)["sydney"]["unsettled_claims"] == 0
     for region in ("sydney", "london"):
         eventually(lambda r=region: sold(platform, org, r, 100) == 0, f"{region} sells what is left")
-    used = platform.call("GET", f"/orgs/{org}/users/u/balance").json()["meters"]["requests"]["used"]
-    assert used == 90
+    eventually(
+        lambda: platform.call("GET", f"/orgs/{org}/users/u/balance").json()["meters"]["requests"]["used"] == 90,
+        "the user has all of the limit",
+    )
     eventually(
         lambda: platform.call("GET", f"/orgs/{org}/balance").json()["meters"]["requests"]["used"] == 90,
         "exactly the limit was sold",

@@ -59,6 +59,7 @@ spends = st.builds(
     rev=st.integers(1, 2),
     now_ms=st.sampled_from([NOW_MS, NOW_MS + 3_000, NOW_MS + 90_000]),
     fence=st.one_of(st.none(), st.integers(0, 2)),
+    stripes=st.sampled_from([1, 1, 1, 2]),
 )
 draws = st.lists(
     st.builds(
@@ -88,6 +89,7 @@ steps = st.lists(
         changes.map(lambda c: ("change", c)),
         st.integers(0, 1).map(lambda seen: ("trim", seen)),
         st.integers(1, 30).map(lambda units: ("send", units)),
+        st.sampled_from([1, 2]).map(lambda stripes: ("divide", stripes)),
         st.tuples(st.integers(1, 9), st.integers(0, 9)).map(lambda parts: ("refund", parts)),
         st.tuples(cuts, st.integers(0, 6)).map(lambda beside: ("aside", beside)),
     ),
@@ -190,6 +192,11 @@ def _send(allotments, key: keys.Key, model: Allotment, units: int) -> Allotment:
     return new
 
 
+def _divide(allotments, key: keys.Key, model: Allotment, stripes: int) -> Allotment:
+    allotments.divide(key, stripes)
+    return replace(model, stripes=max(model.stripes, stripes))
+
+
 def _aside(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int]) -> Allotment:
     """Set units aside as planned before others were spent: written if they still come from the same pool."""
     units, spent = detail
@@ -234,6 +241,7 @@ _STEPS = {
     "change": _change,
     "trim": _trim,
     "send": _send,
+    "divide": _divide,
     "refund": _refund,
     "aside": _aside,
 }

@@ -6,6 +6,7 @@ from cutlass.domain.allotments import Allotment
 from cutlass.domain.errors import ConflictError, IdempotencyMismatchError
 from cutlass.domain.stripes import MAX_STRIPES, ancestors, divided, stripe_of
 from cutlass.storage.allotments import Holder
+from cutlass.storage.stripes import Stripes
 from tests.support.world import World
 
 
@@ -62,6 +63,22 @@ def test_requests_decided_before_a_division_are_known_behind_it(world: World) ->
     assert sum(a.used for a in born(world).values()) == 1 + 60 + 10
     assert len(born(world)) >= 8, "every stripe was asked"
     assert world.audit() == []
+
+
+def test_a_stripe_born_without_memory_would_charge_twice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test above can fail: without what its ancestors remember a stripe knows nothing of their requests."""
+    monkeypatch.setattr(Stripes, "before", lambda *_: [])
+    world.found(plan="enterprise")
+    world.check()
+    sent = [world.request_id(ahead_ms=number) for number in range(40)]
+    for request_id in sent:
+        world.check(request_id=request_id)
+    allotments = world.stores["london"].allotments
+    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), 8)
+    for number in range(100, 110):
+        world.check(request_id=world.request_id(ahead_ms=number - 200))
+    again = [request_id for request_id in sent if stripe_of(request_id, 8)]
+    assert any(not world.check(request_id=request_id).replayed for request_id in again)
 
 
 def test_a_process_that_knows_fewer_stripes_learns_of_more(world: World) -> None:
