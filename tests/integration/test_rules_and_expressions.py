@@ -22,7 +22,7 @@ from cutlass.domain.allotments import (
 from cutlass.domain.grants import Category
 from cutlass.domain.ids import RequestIdentity
 from cutlass.domain.invariants import check_allotment, check_pool
-from cutlass.domain.pools import Pool, end
+from cutlass.domain.pools import Pool, end, measure
 from cutlass.domain.refills import Draw, adopt, refill
 from cutlass.domain.refunds import refund
 from cutlass.domain.regions import Claim, fence_allotment, fence_pool, settle_rights, settle_units
@@ -284,7 +284,7 @@ def test_any_history_of_a_pool_is_the_same_in_the_store_and_by_the_rules(
                 store.dynamo.update(store.allotments.table, pk, model.key, _sending("sydney", units, "available"))
                 model = send(model, "sydney", units)
             case "accept":
-                store.transfers._accept((pk, model.key), "sydney", units, "available")
+                store.transfers._accept(store.dynamo, (pk, model.key), "sydney", units, "available")
                 model = accept(model, "sydney", units)
             case "void":
                 store.dynamo.update(
@@ -309,7 +309,8 @@ def _drawn(store: Store, org_id: str, meter: str, model: Pool, units: int) -> Po
     except ConditionFailedError:
         assert model.available < units or model.voided
         return model
-    return replace(model, available=model.available - units, allotted=model.allotted + units)
+    rated = measure(model, units, NOW_MS)
+    return replace(rated, available=model.available - units, allotted=model.allotted + units)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
