@@ -17,13 +17,12 @@ from cutlass.platform.checkpoints import Checkpoint, stream_checkpoint_name
 from cutlass.platform.consumer.batches import Policy
 from cutlass.platform.consumer.queue import QueueMapping
 from cutlass.platform.consumer.stream import StreamMapping
-from cutlass.platform.layout import REPLICATOR
 from cutlass.platform.local import base_environment, function_environment
 from cutlass.platform.provision import ensure_queues, ensure_table
 from cutlass.platform.queues import messages_in
 from cutlass.platform.runtime import Runtime
 from cutlass.platform.streams import Growth
-from cutlass.platform.trimming import Trimmer
+from cutlass.platform.trimming import Trimmer, readers
 from cutlass.storage import Store, open_store
 from cutlass.storage.streams import open_streams
 from tests.integration.platform.emulators import LONDON, Emulator, eventually, stream
@@ -122,10 +121,11 @@ class Rig:
         return messages_in(self.wire, self.queues[name].resource("dev", "london"))
 
     def trim(self) -> int:
-        """Trim as the supervisor does, with a replicator that has passed all; return what is left."""
+        """Trim as the supervisor does, with the other readers past all there is; return what is left."""
         table = load_tables()[TABLE].resource("dev")
         last = stream(self.wire, table)[-1]["dynamodb"]["SequenceNumber"]
-        Checkpoint(self.folder, stream_checkpoint_name(REPLICATOR, TABLE, "london")).move(last)
+        for reader in set(readers(TABLE)) - {"meter"}:
+            Checkpoint(self.folder, stream_checkpoint_name(reader, TABLE, "london")).move(last)
         Trimmer(self.emulator.endpoint, self.folder).trim()
         return len(stream(self.wire, table))
 
