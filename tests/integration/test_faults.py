@@ -244,6 +244,8 @@ def take_transactions_apart(patch: pytest.MonkeyPatch) -> None:
     def one_by_one(dynamo: Dynamo, writes: list[Wire]) -> None:
         for place, write in enumerate(writes):
             ((kind, request),) = write.items()
+            if kind == "ConditionCheck":
+                continue
             try:
                 dynamo.call(f"{kind}Item", request)
             except ConditionFailedError:
