@@ -46,8 +46,7 @@ def test_requests_decided_before_a_division_are_known_behind_it(world: World) ->
     world.check()
     sent = [world.request_id(ahead_ms=number) for number in range(-30, 30)]
     first = {request_id: world.check(request_id=request_id) for request_id in sent}
-    allotments = world.stores["london"].allotments
-    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), 8)
+    divide(world, 8)
     for number in range(100, 110):  # the process learns that there are more
         world.check(request_id=world.request_id(ahead_ms=number))
     elsewhere = next(request_id for request_id in sent if stripe_of(request_id, 8))
@@ -73,8 +72,7 @@ def test_a_stripe_born_without_memory_would_charge_twice(world: World, monkeypat
     sent = [world.request_id(ahead_ms=number) for number in range(40)]
     for request_id in sent:
         world.check(request_id=request_id)
-    allotments = world.stores["london"].allotments
-    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), 8)
+    divide(world, 8)
     for number in range(100, 110):
         world.check(request_id=world.request_id(ahead_ms=number - 200))
     again = [request_id for request_id in sent if stripe_of(request_id, 8)]
@@ -102,8 +100,7 @@ def test_a_process_that_knows_fewer_stripes_learns_of_more(world: World) -> None
 def test_a_limit_is_sold_out_over_all_stripes_and_no_further(world: World) -> None:
     world.found(requests=300)
     world.check(units=20)
-    allotments = world.stores["london"].allotments
-    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), 8)
+    divide(world, 8)
     answers = [world.check(("london", "sydney")[number % 4 == 3]) for number in range(320)]
     assert sum(answer.allowed for answer in answers) == 280
     assert {answer.reason for answer in answers if not answer.allowed} == {"user_limit_reached"}
@@ -114,8 +111,7 @@ def test_a_limit_is_sold_out_over_all_stripes_and_no_further(world: World) -> No
 def test_a_look_counts_what_all_stripes_have(world: World) -> None:
     world.found(requests=300)
     world.check(units=20)
-    allotments = world.stores["london"].allotments
-    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), 4)
+    divide(world, 4)
     for _ in range(30):
         world.check()
     look = world.check(units=0)
@@ -125,8 +121,7 @@ def test_a_look_counts_what_all_stripes_have(world: World) -> None:
 def test_balance_and_usage_add_up_over_stripes(world: World) -> None:
     world.found(requests=300)
     world.check(units=20)
-    allotments = world.stores["london"].allotments
-    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), 4)
+    divide(world, 4)
     for _ in range(30):
         world.check()
     world.meter()
@@ -144,15 +139,14 @@ def test_balance_and_usage_add_up_over_stripes(world: World) -> None:
 def test_the_next_period_begins_with_one_allotment_and_what_was_left_goes_back(world: World) -> None:
     world.found(requests=300)
     world.check(units=20)
-    allotments = world.stores["london"].allotments
-    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), 4)
+    divide(world, 4)
     for _ in range(30):
         world.check()
     world.pass_time(days=10)
     assert world.check().allowed
     assert all(a.available == 0 for a in born(world).values()), "an ended period's stripe still holds units"
-    key = allotments.key(world.org, "ann", "requests", "20261201T0000")
-    now = allotments.read(key)
+    allotments = world.stores["london"].allotments
+    now = allotments.read(allotments.key(world.org, "ann", "requests", "20261201T0000"))
     assert now
     assert (now.stripes, now.used) == (1, 1)
     assert world.audit() == []
@@ -161,8 +155,7 @@ def test_the_next_period_begins_with_one_allotment_and_what_was_left_goes_back(w
 def test_changed_terms_reach_every_stripe(world: World) -> None:
     world.found(requests=300)
     world.check(units=20)
-    allotments = world.stores["london"].allotments
-    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), 4)
+    divide(world, 4)
     for _ in range(30):
         world.check()
     world.stores["london"].organisations.put(world.org, plan="basic", home_region="london", status="suspended")
@@ -183,6 +176,12 @@ def test_the_rules_of_stripes() -> None:
     assert divided(4, 41, 1000) == 8
     assert divided(MAX_STRIPES, 10_000, 1000) is None
     assert divided(1, 500, 100_000) is None, "a consumer that catches up sees many at once, not often"
+
+
+def divide(world: World, stripes: int) -> None:
+    """Divide ann's allotment in London, as the stream's consumer does."""
+    allotments = world.stores["london"].allotments
+    allotments.divide(allotments.key(world.org, "ann", "requests", "20261101T0000"), stripes)
 
 
 def born(world: World, region: str = "london") -> dict[int, Allotment]:

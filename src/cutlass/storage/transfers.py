@@ -89,7 +89,7 @@ class Transfers:
 
     def accept_rights(self, holder: Holder, origin: str, cumulative: int) -> int:
         """Count in the rights another region has ever sent a user here, once; returns how many are new."""
-        key = keys.allotment(self.region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        key = holder.key(self.region)
         return self._accept(self._peers.here, key, origin, cumulative, "unbacked")
 
     def accept_units(self, grant: Grant, pool_key: str, origin: str, cumulative: int) -> int:
@@ -138,7 +138,7 @@ class Transfers:
         because the number stays. Returns the rights sent now; raises `UnavailableError`.
         """
         sent = 0
-        key = keys.allotment(origin, holder.org_id, holder.user_id, holder.meter, holder.period)
+        key = holder.key(origin)
         with self._peers.reach(origin) as there:
             self.empty(there, origin, holder)
             item = there.get(self._table, *key)
@@ -154,7 +154,7 @@ class Transfers:
 
     def empty(self, there: Dynamo, region: str, holder: Holder) -> None:
         """Let a region's allotment give everything it holds back to its pools, idle or not."""
-        key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        key = holder.key(region)
         for _ in range(_RACES):
             item = there.get(self._table, *key)
             if item is None:
@@ -203,7 +203,7 @@ class Transfers:
         self, there: Dynamo, region: str, holder: Holder, need: int, unborn: Callable[[str], Allotment]
     ) -> int:
         """Make the other region's write; returns what it has sent here altogether."""
-        key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        key = holder.key(region)
         item = there.get(self._table, *key)
         now_ms = to_millis(self._clock())
         for _ in range(_RACES):
@@ -237,7 +237,7 @@ class Transfers:
 
     def _give_back(self, there: Dynamo, region: str, holder: Holder, met: Allotment) -> None:
         """Give back what an allotment of another region holds; a decision meanwhile prevents it."""
-        key = keys.allotment(region, holder.org_id, holder.user_id, holder.meter, holder.period)
+        key = holder.key(region)
         freed = Return(key, holder.org_id, holder.user_id, holder.meter, met, release(met))
         give_back(there, self._table, region, [freed])
 
