@@ -6,11 +6,14 @@ locals {
   })
 }
 
-data "aws_s3_objects" "states" {
+# Listed first, for reading a state that is not there says no more than that.
+data "aws_s3_objects" "state" {
   provider = aws.home
+  for_each = local.reads_and_order
 
-  bucket = local.state_bucket
-  prefix = "env/${var.environment}-"
+  bucket   = local.state_bucket
+  prefix   = "env/${each.value.workspace}/layers/${each.value.layer}/terraform.tfstate"
+  max_keys = 1
 }
 
 data "terraform_remote_state" "this" {
@@ -28,10 +31,7 @@ data "terraform_remote_state" "this" {
 
   lifecycle {
     precondition {
-      condition = contains(
-        data.aws_s3_objects.states.keys,
-        "env/${each.value.workspace}/layers/${each.value.layer}/terraform.tfstate",
-      )
+      condition     = length(data.aws_s3_objects.state[each.key].keys) > 0
       error_message = <<-EOT
         ${local.workspace} of ${local.layer} needs ${each.value.layer} in ${each.value.workspace}, which has never been
         applied. Layers go in number order, and within a layer ${local.home} goes first. In infra/${each.value.layer}:
@@ -41,7 +41,7 @@ data "terraform_remote_state" "this" {
     }
 
     postcondition {
-      condition     = try(self.outputs.workspace, null) == each.value.workspace
+      condition     = try(self.outputs.workspace, null) != null
       error_message = <<-EOT
         ${each.value.layer} in ${each.value.workspace} is destroyed or was applied in part only: its state tells no
         outputs. In infra/${each.value.layer}, apply it again:
