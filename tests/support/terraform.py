@@ -1,4 +1,4 @@
-"""Terraform for the tests: on a copy of `infra/` and `contracts/`, with the provider of a mirror, never of a registry."""
+"""Terraform for the tests: on a copy of `infra/` and `contracts/`, with the provider of a mirror."""
 
 import functools
 import os
@@ -13,7 +13,9 @@ INFRA = ROOT / "infra"
 
 MIRROR_VARIABLE = "CUTLASS_TERRAFORM_MIRROR"
 
-LAYERS = sorted((path.parent.name for path in INFRA.glob("*/versions.tf")), key=lambda name: (name[0].isdigit(), name))
+LAYERS = sorted(
+    (path.parent.name for path in INFRA.glob("*/versions.tf")), key=lambda name: (name[0].isdigit(), name)
+)
 """The layers in the order they are applied: bootstrap, then by number."""
 LAYERS = [name for name in LAYERS if name not in {"shared", "modules"}]
 
@@ -39,7 +41,7 @@ def missing() -> str | None:
     if binary() is None:
         return "terraform is not installed: put Terraform 1.11 or newer on the PATH"
     if mirror() is None:
-        return f"there is no mirror of the AWS provider: name its folder in {MIRROR_VARIABLE} (terraform providers mirror)"
+        return f"there is no mirror of the AWS provider (unpacked): name its folder in {MIRROR_VARIABLE}"
     return None
 
 

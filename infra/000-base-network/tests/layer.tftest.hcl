@@ -78,16 +78,3 @@ run "network" {
     error_message = "Outside dev nobody may delete the tables' key before an apply has allowed it."
   }
 }
-
-run "data_may_be_destroyed_after_a_first_step" {
-  command = plan
-
-  variables {
-    allow_data_destruction = true
-  }
-
-  assert {
-    condition     = strcontains(aws_kms_key.this["tables"].policy, "kms:ScheduleKeyDeletion")
-    error_message = "allow_data_destruction has to let keys be deleted."
-  }
-}

@@ -69,7 +69,7 @@ override_data {
   }
 }
 
-run "tables" {
+run "tables_and_buckets" {
   command = plan
 
   assert {
@@ -122,10 +122,6 @@ run "tables" {
     condition     = sort(keys(output.tables)) == sort(keys(local.tables))
     error_message = "Every region tells later layers all tables."
   }
-}
-
-run "buckets" {
-  command = plan
 
   assert {
     condition     = local.copy_region != var.region
@@ -143,18 +139,5 @@ run "buckets" {
       one(one(one(replication.rule).destination).encryption_configuration).replica_kms_key_id == local.key_arns[local.copy_region].objects
     ])
     error_message = "Copies have to be encrypted with the key of the region they are in."
-  }
-}
-
-run "data_may_be_destroyed_after_a_first_step" {
-  command = plan
-
-  variables {
-    allow_data_destruction = true
-  }
-
-  assert {
-    condition     = !anytrue([for table in aws_dynamodb_table.this : table.deletion_protection_enabled]) && length(aws_dynamodb_resource_policy.replica) == 0
-    error_message = "allow_data_destruction has to take the protection off tables and replicas."
   }
 }
