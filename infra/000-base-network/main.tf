@@ -24,6 +24,11 @@ resource "aws_subnet" "public" {
   map_public_ip_on_launch = false
 
   tags = { Name = "${local.project}-public-${count.index + 1}-${local.workspace}" }
+
+  # Chosen once: a zone that AWS adds or closes must not move subnets that are in use.
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_subnet" "private" {
@@ -35,6 +40,10 @@ resource "aws_subnet" "private" {
   map_public_ip_on_launch = false
 
   tags = { Name = "${local.project}-private-${count.index + 1}-${local.workspace}" }
+
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_internet_gateway" "this" {

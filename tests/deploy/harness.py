@@ -1,13 +1,16 @@
-"""All layers of some workspaces on an emulator: applied in order, planned again, destroyed in reverse."""
+"""Terraform against an emulator: what an operator types, per layer and workspace."""
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cutlass.contracts import load_topology
 from cutlass.platform.child import LIFELINE, socket_variable
@@ -44,30 +47,40 @@ def emulator(folder: Path) -> Iterator[str]:
         process.wait(timeout=40)
 
 
-class Deployment:
-    """The layers of one environment's workspaces, home region first."""
+def steps(environment: str) -> Iterator[tuple[str, str]]:
+    """Give layers and workspaces in the order they are applied, the home region first."""
+    workspaces = [f"{environment}-{region}" for region in load_topology().regions]
+    for layer in LAYERS:
+        for workspace in workspaces[:1] if layer == BOOTSTRAP else workspaces:
+            yield layer, workspace
 
-    def __init__(self, terraform: Terraform, environment: str) -> None:
-        self.terraform = terraform
-        self.environment = environment
-        self.workspaces = [f"{environment}-{region}" for region in load_topology().regions]
+
+@dataclass(frozen=True)
+class Deployment:
+    """A copy of the layers that talks to an emulator with an account's credentials."""
+
+    terraform: Terraform
+    environment: str
 
     @classmethod
     def on(cls, endpoint: str, folder: Path, *, environment: str, account: str) -> "Deployment":
-        """Prepare a copy of the layers that talks to the emulator as `account`."""
+        """Copy the layers into `folder`."""
         settings = {
             "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": account,  # the emulator takes a key of twelve digits for the account
             "AWS_SECRET_ACCESS_KEY": "local",
             "NO_PROXY": "127.0.0.1",
         }
-        return cls(Terraform.copied(folder, settings), environment)
+        return cls(Terraform.copied(folder, settings), environment).as_account(account)
 
-    def steps(self) -> Iterator[tuple[str, str]]:
-        """Give layers and workspaces in the order they are applied."""
-        for layer in LAYERS:
-            for workspace in self.workspaces[:1] if layer == BOOTSTRAP else self.workspaces:
-                yield layer, workspace
+    def as_account(self, account: str) -> "Deployment":
+        """Return the same layers with other credentials: to the emulator a key of twelve digits is the account."""
+        settings = {**self.terraform.environment, "AWS_ACCESS_KEY_ID": account}
+        return replace(self, terraform=replace(self.terraform, environment=settings))
+
+    def override(self, layer: str, name: str) -> None:
+        """Copy an override the layer's README tells an operator to copy."""
+        folder = self.terraform.layer(layer)
+        shutil.copy(folder / f"{name}_override.tf.example", folder / f"{name}_override.tf")
 
     def open(self, layer: str, workspace: str) -> None:
         """Type what an operator types before planning: init and workspace."""
@@ -93,7 +106,7 @@ class Deployment:
             if change["mode"] == "managed" and change["change"]["actions"] != ["no-op"]
         }
 
-    def outputs(self, layer: str, workspace: str) -> dict[str, object]:
+    def outputs(self, layer: str, workspace: str) -> dict[str, Any]:
         shown = json.loads(self.run(layer, workspace, "output", "-json"))
         return {name: output["value"] for name, output in shown.items()}
 
