@@ -87,6 +87,11 @@ class Deployment:
         self.terraform.init(layer, f"-backend-config=backend-config-{self.environment}.hcl", data=workspace)
         self.run(layer, workspace, "workspace", "select", "-or-create", workspace)
 
+    def migrate(self, layer: str, workspace: str, backend: str) -> None:
+        """Move the state to where another backend file says."""
+        options = ("-migrate-state", "-force-copy", f"-backend-config={backend}")
+        self.terraform.init(layer, *options, data=workspace)
+
     def apply(self, layer: str, workspace: str, *options: str) -> str:
         variables = f"-var-file=vars/{workspace}.tfvars"
         return self.run(layer, workspace, "apply", "-no-color", "-auto-approve", variables, *options)

@@ -28,14 +28,7 @@ def test_sydney_before_london_is_told_to_wait(deployment: Deployment) -> None:
 
 def test_state_moves_into_the_bucket(deployment: Deployment) -> None:
     deployment.override(BOOTSTRAP, "backend")
-    deployment.run(
-        BOOTSTRAP,
-        f"dev-{HOME}",
-        "init",
-        "-migrate-state",
-        "-force-copy",
-        "-backend-config=../shared/backend-config-dev.hcl",
-    )
+    deployment.migrate(BOOTSTRAP, f"dev-{HOME}", "../shared/backend-config-dev.hcl")
     assert deployment.changes(BOOTSTRAP, f"dev-{HOME}") == {}
 
 
@@ -108,9 +101,7 @@ def test_all_is_destroyed_in_reverse(deployment: Deployment) -> None:
 def test_state_is_given_up_in_two_steps(deployment: Deployment) -> None:
     home = f"dev-{HOME}"
     (deployment.terraform.layer(BOOTSTRAP) / "backend_override.tf").unlink()
-    deployment.run(
-        BOOTSTRAP, home, "init", "-migrate-state", "-force-copy", "-backend-config=backend-config-dev.hcl"
-    )
+    deployment.migrate(BOOTSTRAP, home, "backend-config-dev.hcl")
     with pytest.raises(TerraformError, match="Instance cannot be destroyed"):
         deployment.destroy(BOOTSTRAP, home)
     deployment.override(BOOTSTRAP, "destroy")

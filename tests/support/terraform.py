@@ -62,7 +62,8 @@ class Terraform:
         left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf")
         shutil.copytree(INFRA, folder / "infra", symlinks=True, ignore=left)
         shutil.copytree(ROOT / "contracts", folder / "contracts")
-        (folder / "terraformrc").touch()
+        source = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror()}"\n  }}\n}}\n'
+        (folder / "terraformrc").write_text(source, encoding="utf-8")
         return cls(folder, environment or {})
 
     def layer(self, name: str) -> Path:
@@ -106,4 +107,4 @@ class Terraform:
         )
 
     def init(self, layer: str, *arguments: str, data: str = "") -> None:
-        self.run(layer, "init", "-no-color", f"-plugin-dir={mirror()}", *arguments, data=data)
+        self.run(layer, "init", "-no-color", *arguments, data=data)
