@@ -6,14 +6,13 @@ locals {
   })
 }
 
-# Listed first, for reading a state that is not there says no more than that.
+# Listed first, for reading a state that is not there says no more than that. The list holds its lock file too.
 data "aws_s3_objects" "state" {
   provider = aws.home
   for_each = local.reads_and_order
 
   bucket   = local.state_bucket
   prefix   = "env/${each.value.workspace}/layers/${each.value.layer}/terraform.tfstate"
-  max_keys = 1
 }
 
 data "terraform_remote_state" "this" {
@@ -31,7 +30,7 @@ data "terraform_remote_state" "this" {
 
   lifecycle {
     precondition {
-      condition     = length(data.aws_s3_objects.state[each.key].keys) > 0
+      condition     = anytrue([for key in data.aws_s3_objects.state[each.key].keys : endswith(key, "terraform.tfstate")])
       error_message = <<-EOT
         ${local.workspace} of ${local.layer} needs ${each.value.layer} in ${each.value.workspace}, which has never been
         applied. Layers go in number order, and within a layer ${local.home} goes first. In infra/${each.value.layer}:

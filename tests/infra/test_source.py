@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from cutlass.contracts import load_topology
 from tests.infra import readme
-from tests.infra.plans import WORKSPACES, planner
+from tests.infra.plans import WORKSPACES, Planner, planner
 from tests.support.terraform import ENVIRONMENTS, INFRA, LAYERS, ROOT, binary
 
 SOURCES = sorted(
@@ -128,36 +127,27 @@ def test_regions_are_data() -> None:
 
 @pytest.mark.usefixtures("terraform")
 @pytest.mark.xdist_group("bootstrap")
-@pytest.mark.parametrize("added", ["aachen", "tokyo"])
-def test_a_third_region_comes_after_the_first_whatever_its_name(added: str, tmp_path: Path) -> None:
-    """Terraform sorts mappings by name; the order of the contract must hold for it as it does for Python."""
-    shutil.copytree(ROOT / "contracts", tmp_path / "contracts")
+def test_a_third_region_is_an_entry_and_variable_files(tmp_path: Path) -> None:
+    """Terraform sorts mappings by name: one that sorts before London must not become home by that."""
+    planner = Planner(tmp_path)
     contract = tmp_path / "contracts/regions.yaml"
     text = contract.read_text(encoding="utf-8")
-    entry = f"\n  {added}:\n    title: Added\n    aws_region: eu-central-1\n"
+    entry = "\n  aachen:\n    title: Aachen\n    aws_region: eu-central-1\n"
     contract.write_text(text.replace("\nhome_percent:", f"{entry}home_percent:"), encoding="utf-8")
-    folder = tmp_path / "infra/order"
-    folder.mkdir(parents=True)
-    (folder / "names.tf").write_text(region_locals(), encoding="utf-8")
-    done = subprocess.run(
-        [str(binary()), "console", "-no-color"],
-        input='join(" ", local.region_names)\n',
-        cwd=folder,
-        env=os.environ | {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.strip() == f'"{" ".join([*load_topology().regions, added])}"', done.stderr
+    vars_folder = tmp_path / "infra/shared/vars"
+    for number, environment in enumerate(ENVIRONMENTS, 6):
+        london = (vars_folder / f"{environment}-london.tfvars").read_text(encoding="utf-8")
+        moved = london.replace("london", "aachen").replace("eu-west-2", "eu-central-1")
+        moved = re.sub(r"10\.\d+\.", f"10.{number}.", moved)
+        (vars_folder / f"{environment}-aachen.tfvars").write_text(moved, encoding="utf-8")
 
-
-def region_locals() -> str:
-    """Return the block of names.tf that reads the regions; it needs no variables but the region."""
-    text = (INFRA / "shared/names.tf").read_text(encoding="utf-8")
-    block = next(
-        part for part in re.findall(r"^locals \{.*?^\}", text, re.MULTILINE | re.DOTALL) if "regions_text" in part
-    )
-    return block.replace("var.region", f'"{next(iter(load_topology().regions))}"')
+    outcome = planner.outcome("100-data-layer", "dev-london")
+    assert not outcome.errors
+    tables = [resource for resource in outcome.plan if resource.type == "aws_dynamodb_table"]
+    assert tables, "London no longer makes the tables"
+    for table in tables:
+        regions = {replica["region_name"] for replica in table.values["replica"]}
+        assert regions == {"ap-southeast-2", "eu-central-1"}, f"{table.address} has replicas in {regions}"
 
 
 @pytest.mark.parametrize("layer", LAYERS)
