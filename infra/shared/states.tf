@@ -11,8 +11,8 @@ data "aws_s3_objects" "state" {
   provider = aws.home
   for_each = local.reads_and_order
 
-  bucket   = local.state_bucket
-  prefix   = "env/${each.value.workspace}/layers/${each.value.layer}/terraform.tfstate"
+  bucket = local.state_bucket
+  prefix = "env/${each.value.workspace}/layers/${each.value.layer}/terraform.tfstate"
 }
 
 data "terraform_remote_state" "this" {
