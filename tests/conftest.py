@@ -6,9 +6,12 @@ fails again. pytest's `--hypothesis-seed=N` repeats a whole run; each run's seed
 """
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+DEPLOY = Path(__file__).parent / "deploy"
 
 settings.register_profile(
     "ci",
@@ -20,6 +23,14 @@ settings.register_profile(
 )
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2_000)
 settings.load_profile("ci")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave tests/deploy out unless it is asked for: it takes minutes, and `make test-deploy` runs it."""
+    if collection_path != DEPLOY:
+        return None
+    asked = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
+    return not any(path.resolve().is_relative_to(DEPLOY) for path in asked) or None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -57,9 +57,7 @@ def test_what_london_wrote_can_be_read_in_sydney(deployment: Deployment, endpoin
     for table in load_tables().values():
         key = {"pk": {"S": f"{HOME}#1"}, "sk": {"S": "1"}}
         name = f"cutlass-tech-{table.name}-dev"
-        Wire(endpoint, REGIONS[HOME].aws_region).call(
-            "DynamoDB_20120810.PutItem", {"TableName": name, "Item": key}
-        )
+        Wire(endpoint, REGIONS[HOME].aws_region).call("dynamodb", "PutItem", {"TableName": name, "Item": key})
         read = {"TableName": name, "Key": key}
         found = Wire(endpoint, REGIONS[OTHER].aws_region).call("dynamodb", "GetItem", read)
         assert found.get("Item") == key, f"{name} is not replicated"
