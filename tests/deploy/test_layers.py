@@ -18,8 +18,13 @@ REGIONS = load_topology().regions
 HOME, OTHER = list(REGIONS)[:2]
 
 
-def test_sydney_before_london_is_told_to_wait(deployment: Deployment) -> None:
+def test_credentials_of_another_account_are_refused(deployment: Deployment) -> None:
     deployment.open(BOOTSTRAP, f"dev-{HOME}")
+    with pytest.raises(TerraformError, match="AWS account ID not allowed: 222222222222"):
+        deployment.as_account("222222222222").apply(BOOTSTRAP, f"dev-{HOME}")
+
+
+def test_sydney_before_london_is_told_to_wait(deployment: Deployment) -> None:
     deployment.apply(BOOTSTRAP, f"dev-{HOME}")
     deployment.open(LAYERS[1], f"dev-{OTHER}")
     with pytest.raises(TerraformError, match=f"workspace select -or-create dev-{HOME}"):
@@ -83,11 +88,6 @@ def test_all_state_is_in_the_bucket(endpoint: str) -> None:
         if f"env/{workspace}/layers/{layer}/terraform.tfstate" not in keys
     ]
     assert not missing, f"{missing} not in {sorted(keys)}"
-
-
-def test_credentials_of_another_account_are_refused(deployment: Deployment) -> None:
-    with pytest.raises(TerraformError, match="AWS account ID not allowed: 222222222222"):
-        deployment.as_account("222222222222").changes("000-base-network", f"dev-{HOME}")
 
 
 def test_all_is_destroyed_in_reverse(deployment: Deployment) -> None:

@@ -99,7 +99,6 @@ def refusal(workspace: str, *options: str) -> str:
     return " ".join(" ".join(f"{part['summary']}: {part['detail']}" for part in told).split())
 
 
-@pytest.mark.xdist_group(DATA)
 @pytest.mark.parametrize("name", VARIABLES)
 def test_a_bad_value_fails_with_what_to_do(name: str) -> None:
     value, message = VARIABLES[name]
@@ -108,13 +107,11 @@ def test_a_bad_value_fails_with_what_to_do(name: str) -> None:
     assert re.search(message, told), told or "the plan was let pass"
 
 
-@pytest.mark.xdist_group(DATA)
 @pytest.mark.parametrize("workspace", WORKSPACES)
 def test_every_variable_file_is_good(workspace: str) -> None:
     assert not refusal(workspace, f"-var-file=vars/{workspace}.tfvars")
 
 
-@pytest.mark.xdist_group(DATA)
 def test_a_missing_variable_is_named() -> None:
     variables = planner().terraform.layer(rules()) / "vars/dev-london.tfvars"
     lines = [line for line in variables.read_text(encoding="utf-8").splitlines() if "domain_name" not in line]
@@ -187,14 +184,12 @@ def order() -> Outcome:
     return attempt(DATA, "dev-sydney", {name: (overrides, "") for name, (overrides, _) in ORDER.items()})
 
 
-@pytest.mark.xdist_group(DATA)
 @pytest.mark.parametrize("name", ORDER)
 def test_sydney_waits_for_london_and_a_layer_for_those_below(name: str) -> None:
     told = said(order(), name)
     assert re.search(ORDER[name][1], told), told or "the plan was let pass"
 
 
-@pytest.mark.xdist_group("bootstrap")
 def test_bootstrap_is_applied_in_the_home_region_only() -> None:
     outcome = attempt("bootstrap", "dev-sydney", {"Sydney": ("", "")})
     told = said(outcome, "Sydney")
@@ -223,7 +218,7 @@ DESTRUCTION = {
 
 @pytest.mark.parametrize(
     ("layer", "workspace"),
-    [pytest.param(*place, marks=pytest.mark.xdist_group(place[0])) for place in DESTRUCTION],
+    [pytest.param(*place) for place in DESTRUCTION],
 )
 def test_data_may_be_destroyed_after_a_first_step(layer: str, workspace: str) -> None:
     outcome = attempt(layer, workspace, {"allowed": ("", UNPROTECTED % DESTRUCTION[layer, workspace])})

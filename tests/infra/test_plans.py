@@ -11,8 +11,7 @@ from tests.support.terraform import LAYERS
 
 INVENTORY = yaml.safe_load((Path(__file__).parent / "inventory.yaml").read_text(encoding="utf-8"))
 
-# A layer's workspaces share one `init`, so they go to one process.
-EACH = [pytest.param(*step, id="-".join(step), marks=pytest.mark.xdist_group(step[0])) for step in STEPS]
+EACH = [pytest.param(*step, id="-".join(step)) for step in STEPS]
 
 pytestmark = pytest.mark.usefixtures("terraform")
 

@@ -40,7 +40,7 @@ def test_sources_are_formatted() -> None:
 
 
 @pytest.mark.usefixtures("terraform")
-@pytest.mark.parametrize("layer", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in LAYERS])
+@pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_is_valid(layer: str) -> None:
     planner().ready(layer)
     planner().terraform.run(layer, "validate", "-no-color")
@@ -126,7 +126,6 @@ def test_regions_are_data() -> None:
 
 
 @pytest.mark.usefixtures("terraform")
-@pytest.mark.xdist_group("bootstrap")
 def test_a_third_region_is_an_entry_and_variable_files(tmp_path: Path) -> None:
     """Terraform sorts mappings by name: one that sorts before London must not become home by that."""
     planner = Planner(tmp_path)
