@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: up down test setup lint lock benchmark clean help
+CHECKOV := requirements/checkov.txt
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --quiet
+
+.PHONY: up down test test-deploy setup lint lock infra-docs benchmark clean help
 
 help:  ## what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 up: setup  ## run the platform in the foreground, until Ctrl-C
 	@$(BIN)/cutlass up
@@ -18,6 +21,9 @@ down:  ## stop a platform started with `cutlass up --detach`
 
 test: setup lint  ## lint, type-check and run every test this machine has the tools for
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-deploy: setup  ## apply every Terraform layer to an emulator, plan again, destroy (minutes)
+	$(BIN)/pytest tests/deploy --timeout 600
 
 setup: $(STAMP)  ## make the virtual environment and install what is locked
 
@@ -35,8 +41,12 @@ lint: setup  ## ruff, mypy and the contract files
 	$(BIN)/mypy
 	$(BIN)/python -m cutlass.contracts
 
-lock: setup  ## resolve pyproject.toml again into the lock file
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --quiet -o $(LOCK)
+lock: setup  ## resolve pyproject.toml again into the lock file, and the pins of checkov
+	$(COMPILE) pyproject.toml --extra dev -o $(LOCK)
+	echo 'checkov>=3.2,<4' | $(COMPILE) - -o $(CHECKOV)
+
+infra-docs: setup  ## write inputs and outputs into the READMEs of the Terraform layers
+	$(BIN)/python -m tests.infra.readme
 
 benchmark: setup  ## measure a decision, on every engine this machine has
 	$(BIN)/python -m benchmarks.decision

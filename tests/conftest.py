@@ -6,9 +6,16 @@ fails again. pytest's `--hypothesis-seed=N` repeats a whole run; each run's seed
 """
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.support.terraform import LAYERS
+
+DEPLOY = Path(__file__).parent / "deploy"
 
 settings.register_profile(
     "ci",
@@ -20,6 +27,35 @@ settings.register_profile(
 )
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2_000)
 settings.load_profile("ci")
+
+
+class Together(LoadScopeScheduling):
+    """Keeps tests that share something costly in one process: the platform of tests/e2e, the plans of a layer.
+
+    xdist's own `loadgroup` cannot: it writes the group into an attribute that pytest 9.2 no longer reads.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/e2e/"):
+            return "e2e"
+        if nodeid.startswith("tests/infra/"):
+            layer = next((name for name in LAYERS if f"[{name}" in nodeid), None)
+            return layer or nodeid.partition("::")[0]
+        return nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Replace `--dist loadgroup`."""
+    return Together(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave tests/deploy out unless it is asked for: it takes minutes, and `make test-deploy` runs it."""
+    if collection_path != DEPLOY:
+        return None
+    asked = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
+    return not any(path.resolve().is_relative_to(DEPLOY) for path in asked) or None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -18,6 +18,8 @@ _TEXT = {
     ".sh",
     ".tf",
     ".hcl",
+    ".tfvars",
+    ".example",
     ".html",
     ".j2",
     ".mjml",

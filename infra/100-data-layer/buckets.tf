@@ -1,0 +1,56 @@
+# Reports and the archive of usage, each with a copy in another region: the next one of the contract, and after the last
+# the first. A copy belongs to the state of the bucket it copies, so no region waits for the other's buckets.
+locals {
+  copy_region = local.region_names[(index(local.region_names, var.region) + 1) % length(local.region_names)]
+
+  buckets = {
+    # A report can be made again; its link lives for a day.
+    reports = { expire_days = 90, glacier_days = null }
+    # Kept, and read rarely once the quarter is over.
+    archive = { expire_days = null, glacier_days = 90 }
+  }
+
+  # Bucket names are shared by all accounts of AWS; the account makes ours our own.
+  bucket_names = {
+    for name in keys(local.buckets) : name => "${local.project}-${name}-${local.workspace}-${var.aws_account_id}"
+  }
+  copy_names = {
+    for name in keys(local.buckets) : name => "${local.project}-${name}-copy-${local.workspace}-${var.aws_account_id}"
+  }
+}
+
+provider "aws" {
+  alias               = "copy"
+  region              = local.aws_regions[local.copy_region]
+  allowed_account_ids = [var.aws_account_id]
+
+  default_tags {
+    tags = local.tags
+  }
+}
+
+module "bucket" {
+  source   = "../modules/bucket"
+  for_each = local.buckets
+
+  name                 = local.bucket_names[each.key]
+  key_arn              = local.key_arns[var.region].objects
+  destroy_with_objects = !local.protect_data
+  expire_days          = each.value.expire_days
+  glacier_days         = each.value.glacier_days
+}
+
+module "copy" {
+  source   = "../modules/bucket"
+  for_each = local.buckets
+
+  providers = {
+    aws = aws.copy
+  }
+
+  name                 = local.copy_names[each.key]
+  key_arn              = local.key_arns[local.copy_region].objects
+  destroy_with_objects = !local.protect_data
+  expire_days          = each.value.expire_days
+  glacier_days         = each.value.glacier_days
+}

@@ -1,0 +1,20 @@
+output "workspace" {
+  description = "The workspace this state is of."
+  value       = local.workspace
+}
+
+output "tables" {
+  description = "The tables in this region by the name of the contract: name, arn, stream_arn."
+  value       = local.table_facts
+}
+
+output "buckets" {
+  description = "The buckets of this region, reports and archive: name, arn, copy (the name of the copy in another region)."
+  value = {
+    for name, bucket in module.bucket : name => {
+      name = bucket.name
+      arn  = bucket.arn
+      copy = module.copy[name].name
+    }
+  }
+}

@@ -1,0 +1,1 @@
+workspace_dir = "state/dev"

@@ -1,0 +1,52 @@
+# What AWS would answer while a test plans. Keys are alike in all regions unless a test says otherwise.
+mock_data "aws_availability_zones" {
+  defaults = {
+    names = ["zone-a", "zone-b", "zone-c"]
+  }
+}
+
+mock_data "aws_s3_objects" {
+  defaults = {
+    keys = ["terraform.tfstate"]
+  }
+}
+
+mock_data "aws_dynamodb_table" {
+  defaults = {
+    arn            = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-mocked"
+    stream_enabled = true
+    stream_arn     = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-mocked/stream/2026-01-01T00:00:00.000"
+  }
+}
+
+mock_resource "aws_dynamodb_table" {
+  defaults = {
+    arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-mocked"
+    stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-mocked/stream/2026-01-01T00:00:00.000"
+  }
+}
+
+mock_resource "aws_kms_key" {
+  defaults = {
+    arn    = "arn:aws:kms:us-east-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+    key_id = "00000000-0000-0000-0000-000000000000"
+  }
+}
+
+mock_resource "aws_cloudwatch_log_group" {
+  defaults = {
+    arn = "arn:aws:logs:us-east-1:111111111111:log-group:mocked"
+  }
+}
+
+mock_resource "aws_iam_role" {
+  defaults = {
+    arn = "arn:aws:iam::111111111111:role/cutlass-tech-mocked"
+  }
+}
+
+mock_resource "aws_s3_bucket" {
+  defaults = {
+    arn = "arn:aws:s3:::cutlass-tech-mocked"
+  }
+}

@@ -1,0 +1,46 @@
+locals {
+  project   = "cutlass-tech"
+  layer     = basename(abspath(path.module))
+  workspace = "${var.environment}-${var.region}"
+
+  tags = {
+    Environment = var.environment
+    Region      = var.region
+    Workspace   = local.workspace
+    Account     = var.aws_account_id
+    Project     = local.project
+  }
+
+  state_bucket = "${local.project}-terraform-state-${var.aws_account_id}"
+}
+
+# The regions, in the order of the contract: the first is home. A YAML mapping loses its order in Terraform, so it is
+# taken from the text: a name's place is the length of what stands before it.
+locals {
+  regions_text = file("${path.module}/../../contracts/regions.yaml")
+  regions      = yamldecode(local.regions_text).regions
+  aws_regions  = { for name, region in local.regions : name => region.aws_region }
+
+  region_names = [
+    for place in sort([
+      for name in keys(local.regions) : format("%08d %s", length(split("\n  ${name}:", local.regions_text)[0]), name)
+    ]) : split(" ", place)[1]
+  ]
+  home    = local.region_names[0]
+  is_home = var.region == local.home
+  peers   = [for name in local.region_names : name if name != var.region]
+}
+
+# What stands outside dev is lost only in two steps: an apply that allows it, then what destroys it.
+locals {
+  protect_data = var.environment != "dev" && !var.allow_data_destruction
+}
+
+# The variable files of all workspaces, against which those of this one are held.
+locals {
+  workspaces = {
+    for name in fileset("${path.module}/vars", "*.tfvars") :
+    trimsuffix(name, ".tfvars") => provider::terraform::decode_tfvars(file("${path.module}/vars/${name}"))
+  }
+  other_workspaces = { for name, values in local.workspaces : name => values if name != local.workspace }
+}

@@ -1,0 +1,17 @@
+environment    = "dev"
+region         = "sydney"
+aws_region     = "ap-southeast-2"
+aws_account_id = "111111111111"
+
+vpc_cidr             = "10.1.0.0/16"
+public_subnet_cidrs  = ["10.1.1.0/24", "10.1.2.0/24"]
+private_subnet_cidrs = ["10.1.3.0/24", "10.1.4.0/24"]
+
+lambda_memory_size         = 256
+log_retention_days         = 7
+enable_detailed_monitoring = false
+enable_enhanced_security   = false
+
+api_gateway_stage = "dev"
+domain_name       = "api-dev-sydney.your-domain.com"
+certificate_arn   = "arn:aws:acm:ap-southeast-2:111111111111:certificate/00000000-0000-0000-0000-000000000001"

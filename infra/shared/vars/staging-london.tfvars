@@ -1,0 +1,17 @@
+environment    = "staging"
+region         = "london"
+aws_region     = "eu-west-2"
+aws_account_id = "222222222222"
+
+vpc_cidr             = "10.2.0.0/16"
+public_subnet_cidrs  = ["10.2.1.0/24", "10.2.2.0/24"]
+private_subnet_cidrs = ["10.2.3.0/24", "10.2.4.0/24"]
+
+lambda_memory_size         = 512
+log_retention_days         = 14
+enable_detailed_monitoring = true
+enable_enhanced_security   = false
+
+api_gateway_stage = "staging"
+domain_name       = "api-staging-london.your-domain.com"
+certificate_arn   = "arn:aws:acm:eu-west-2:222222222222:certificate/00000000-0000-0000-0000-000000000002"
