@@ -1,5 +1,5 @@
 # The region's keys, one per kind of data. They are made in this layer, and not with the data, because London makes the
-# replicas of tables and buckets in other regions with the keys of those regions (docs/decisions/0020-region-keys-in-the-base-layer.md).
+# replicas of tables and buckets in other regions with the keys of those regions (docs/decisions/0019-region-keys-in-the-base-layer.md).
 locals {
   account_root = "arn:aws:iam::${var.aws_account_id}:root"
 
