@@ -101,6 +101,19 @@ def test_usage_counts_each_decision_once_when_batches_are_told_again(world: Worl
     assert world.audit() == []
 
 
+def test_a_balance_counts_the_share_of_a_region_that_has_not_heard_of_a_grant(world: World) -> None:
+    world.found(plan="basic")
+    store = world.stores["london"]
+    assert world.check(units=3).allowed
+    store.grants.create(world.org, meter="requests", amount=500, user_id="ann")
+    world.meter()
+    of_all = store.balances.organisation(world.org).meters["requests"]
+    assert (of_all.limit, of_all.used, of_all.remaining) == (10_000, 3, 9_997)
+    assert of_all.regions["sydney"].remaining == 2_000
+    of_ann = store.balances.user(world.org, "ann").meters["requests"]
+    assert (of_ann.remaining, of_ann.credits) == (1_000 - 3 + 500, 500)
+
+
 def test_ledger_usage_and_balances_agree_about_reservations(world: World) -> None:
     """Usage is what was committed; what is set aside is in users' hands no more, and comes back when it ends."""
     world.found(plan="enterprise", requests=1000)

@@ -1,13 +1,15 @@
 """Balances: what an organisation or a user has spent and has left, per region and in total."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from cutlass.domain.allotments import Allotment
+from cutlass.domain.grants import Grant
 from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import to_millis
 from cutlass.domain.plans import Catalogue
+from cutlass.domain.pools import Pool, mint
 from cutlass.storage import keys
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo
@@ -97,10 +99,12 @@ class Balances:
         meters = {}
         for meter in plan.meters:
             limit = user.limit(plan, meter)
+            grants = [grant for grant, voided in self._directory.grants(organisation, meter) if not voided]
             parts = {}
             for region, held in self._held(org_id, user_id, meter, period.key).items():
                 share = user.share(plan, meter, region, organisation.home_region, self._directory.topology, period)
-                own = [p for p in self._pools.of(org_id, meter, user_id, region=region) if p.user_id]
+                born = self._pools.of(org_id, meter, user_id, region=region, own=True)
+                own = (*born, *_unborn(grants, born, region, user_id))
                 prepaid = sum(p.available for p in own if p.live(to_millis(now)))
                 parts[region] = RegionBalance(
                     used=sum(part.kept for part in held),
@@ -136,16 +140,16 @@ class Balances:
         now = self._clock()
         now_ms = to_millis(now)
         period = organisation.period_at(self._catalogue, now)
+        grants = [grant for grant, voided in self._directory.grants(organisation, meter) if not voided]
         granted = [
             grant.amount
-            for grant, voided in self._directory.grants(organisation, meter)
-            if not voided
-            and not grant.category.prepaid
-            and (grant.effective_at, grant.expires_at) == (period.start, period.end)
+            for grant in grants
+            if not grant.category.prepaid and (grant.effective_at, grant.expires_at) == (period.start, period.end)
         ]
         parts = {}
         for region in self._directory.topology.regions:
-            pools = [p for p in self._pools.of(organisation.org_id, meter, region=region) if p.live(now_ms)]
+            born = self._pools.of(organisation.org_id, meter, region=region)
+            pools = [p for p in (*born, *_unborn(grants, born, region, None)) if p.live(now_ms)]
             totals = self._usage.period_totals(organisation.org_id, meter, period, region)
             parts[region] = RegionBalance(
                 used=totals.used,
@@ -162,6 +166,12 @@ class Balances:
         now = self._clock()
         plan = organisation.plan_at(self._catalogue, now)
         return Balance(organisation.org_id, user_id, plan.name, now, meters)
+
+
+def _unborn(grants: Iterable[Grant], born: Iterable[Pool], region: str, user_id: str | None) -> Iterator[Pool]:
+    """A region's pools of the organisation's grants, or one user's, that nobody has drawn from yet."""
+    known = {pool.grant_id for pool in born}
+    return (mint(grant, region) for grant in grants if grant.user_id == user_id and grant.grant_id not in known)
 
 
 def _total(
