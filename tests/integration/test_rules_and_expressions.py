@@ -303,7 +303,7 @@ def test_any_history_of_a_pool_is_the_same_in_the_store_and_by_the_rules(
 
 
 def _drawn(store: Store, org_id: str, meter: str, model: Pool, units: int) -> Pool:
-    write = store.pools.draw_of(org_id, meter, model, units, NOW_MS, birth=False, epoch=1)
+    write = store.pools.draw_of(org_id, meter, model, units, NOW_MS, births=0, draws=1, epoch=1)
     try:
         store.dynamo.call("UpdateItem", write["Update"])
     except ConditionFailedError:
