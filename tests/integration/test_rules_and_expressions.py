@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,10 +20,11 @@ from cutlass.domain.allotments import (
     settle,
     trim,
 )
+from cutlass.domain.depots import fill, hand_over
 from cutlass.domain.grants import Category
 from cutlass.domain.ids import RequestIdentity
 from cutlass.domain.invariants import check_allotment, check_pool
-from cutlass.domain.pools import Pool, end, measure
+from cutlass.domain.pools import Pool, end, grant_of, measure, of_user
 from cutlass.domain.refills import Draw, adopt, refill
 from cutlass.domain.refunds import refund
 from cutlass.domain.regions import Claim, fence_allotment, fence_pool, settle_rights, settle_units
@@ -76,6 +78,7 @@ changes = st.one_of(
     cuts.map(lambda units: lambda a: set_aside(a, units)[1] if a.available >= units else a),
     st.builds(lambda *cut: lambda a: _ended(a, *cut), cuts, st.integers(0, 15), st.integers(0, 12)),
     draws.map(lambda drawn: lambda a: refill(a, drawn, NOW_MS)),
+    draws.map(lambda drawn: lambda a: fill(a, drawn, NOW_MS)),
     st.sampled_from([NOW_MS, NOW_MS + 90_000]).map(lambda now: lambda a: settle(a, now).allotment),
     st.just(lambda a: settle(a, NOW_MS + 90_000, everything=True).allotment),
     st.just(lambda a: release(a).allotment),
@@ -92,6 +95,7 @@ steps = st.lists(
         st.sampled_from([1, 2]).map(lambda stripes: ("divide", stripes)),
         st.tuples(st.integers(1, 9), st.integers(0, 9)).map(lambda parts: ("refund", parts)),
         st.tuples(cuts, st.integers(0, 6)).map(lambda beside: ("aside", beside)),
+        st.tuples(cuts, st.integers(0, 6)).map(lambda beside: ("hand over", beside)),
     ),
     min_size=4,
     max_size=30,
@@ -222,6 +226,44 @@ def _aside(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int])
     return set_aside(now, units)[1]
 
 
+def _hand_over(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int]) -> Allotment:
+    """Hand units over as planned before others were: written if they still come from the same pool."""
+    units, other = detail
+    if model.available < units + other:
+        return model
+    planned = hand_over(model, _front(model, units), birth=True)
+    assert planned
+    change = change_of(model, planned, on_terms=True, slack=slack(model, units))
+    now = hand_over(model, _front(model, other)) if other else model
+    assert now
+    assert now.refills == model.refills, "hand-overs go on beside each other"
+    assert now is model or allotments.change(key, model, now)
+    if other <= slack(model, units):
+        allotments._dynamo.update(allotments.table, *key, change)
+        new = hand_over(now, _front(model, units), birth=True)
+        assert new, "units of another pool than was planned"
+        return new
+    with pytest.raises(ConditionFailedError):
+        allotments._dynamo.update(allotments.table, *key, change)
+    return now
+
+
+def _front(model: Allotment, units: int) -> list[Draw]:
+    """The draws that the first units of a depot answer."""
+    parts, _ = set_aside(model, units)
+    return [
+        Draw(
+            replace(
+                _pool(0, part.expires_ms, of_user(part.pool)),
+                grant_id=grant_of(part.pool),
+                priority=int(part.pool[:3]),
+            ),
+            part.units,
+        )
+        for part in parts
+    ]
+
+
 def _refund(allotments, key: keys.Key, model: Allotment, parts: tuple[int, int]) -> Allotment:
     """Refund some units of an organisation's pool and some of the user's own, as far as there are any."""
     ours, own = min(parts[0], model.kept), min(parts[1], max(0, model.kept - parts[0]))
@@ -244,6 +286,7 @@ _STEPS = {
     "divide": _divide,
     "refund": _refund,
     "aside": _aside,
+    "hand over": _hand_over,
 }
 
 pool_steps = st.lists(
@@ -310,7 +353,9 @@ def _drawn(store: Store, org_id: str, meter: str, model: Pool, units: int) -> Po
         assert model.available < units or model.voided
         return model
     rated = measure(model, units, NOW_MS)
-    return replace(rated, available=model.available - units, allotted=model.allotted + units)
+    return replace(
+        rated, available=model.available - units, allotted=model.allotted + units, draws=model.draws + 1
+    )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
