@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import suppress
 
 import pytest
 
+from cutlass.domain import pools as domain_pools
+from cutlass.domain.allotments import Allotment
 from cutlass.domain.decisions import Decision, DecisionRequest
 from cutlass.domain.depots import of_depot
-from cutlass.domain.errors import RegionFencedError
-from cutlass.storage import keys
+from cutlass.domain.errors import RegionFencedError, UnavailableError
+from cutlass.storage import decider, fences, keys
+from cutlass.storage.estates import Estates
 from cutlass.storage.region_loss import RegionLoss
+from cutlass.storage.sweeps import Sweeps, Swept
 from tests.support.crowd import crowd, depots, force_depots, pools
 from tests.support.world import World
 
@@ -67,20 +71,20 @@ def test_a_refill_through_a_depot_leaves_the_pools_item_alone(world: World) -> N
     assert world.audit() == []
 
 
-def test_a_pool_that_many_draw_from_gets_depots_by_itself(world: World) -> None:
+def test_a_pool_that_many_draw_from_gets_depots_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain_pools, "DRAWS_PER_SECOND", 2)
     world.found(plan="enterprise")
-    names = crowd(world, 12)
-    for number in range(240):
-        world.pass_time(milliseconds=2)
-        assert world.check(user=names[number % 12], units=40).allowed
-    assert max(pool.depots for pool in pools(world)) == 0, "half a second is no rate yet"
-    for number in range(1200):
-        world.pass_time(milliseconds=2)
-        assert world.check(user=names[number % 12], units=200).allowed
-    assert max(pool.depots for pool in pools(world)) >= 2
+    names = crowd(world, 80)
+    world.check()
+    assert not depots(world)
+    for name in names:
+        world.pass_time(milliseconds=100)
+        assert world.check(user=name).allowed
+    assert max(pool.depots for pool in pools(world)) in {2, 4}, "ten draws a second for eight seconds"
     met = depots(world)
     assert sum(one.handed for one in met.values()) > 0
-    assert pools(world)[0].draws > sum(one.refills for one in met.values()), "hand-overs count as draws"
+    by_itself = sum(pool.members for pool in pools(world))
+    assert by_itself < 81 <= by_itself + sum(one.births for one in met.values()), "who was born is counted"
     assert world.audit() == []
 
 
@@ -128,19 +132,184 @@ def test_small_limits_of_users_hold_through_depots(world: World) -> None:
 
 
 def test_nobody_is_refused_for_what_lies_in_depots(busy: World) -> None:
-    """The pools are dry, all that is left is in other users' depots: a look counts it, and a decision gets it."""
-    london = busy.stores["london"]
+    """The pools are dry, the regions parted: what is left is in other users' depots, and is looked at and had."""
     while sum(pool.available for pool in pools(busy)) > 0:
-        for name in NAMES[:4]:
-            if not busy.check(user=name, units=150).allowed:
-                break
-    held = sum(one.available for one in depots(busy).values())
-    if not held:
-        pytest.skip("nothing was left in depots")
+        left = sum(pool.available for pool in pools(busy)) + sum(d.available for d in depots(busy).values())
+        busy.check(user=NAMES[0], units=max(1, left // 2))
     busy.cut()
-    assert busy.check(user=NAMES[5], units=0).allowed
-    assert busy.check(user=NAMES[5], units=held).allowed
-    assert sum(one.available for one in depots(busy).values()) + sum(p.available for p in pools(busy)) == 0 or held
+    for name in NAMES[1:]:
+        held = sum(one.available for one in depots(busy).values())
+        if not held:
+            break
+        assert busy.check(user=name, units=0).allowed
+        assert busy.check(user=name).allowed
     busy.heal()
-    assert london.region == "london"
     assert busy.audit() == []
+
+
+def test_a_sweep_empties_depots_before_it_looks_at_users(busy: World) -> None:
+    held = sum(one.available for one in depots(busy).values())
+    assert held
+    store, dynamo = busy.stores["london"], busy.stores["london"].dynamo
+    swept = Swept(busy.org, "requests", "20261101T0000")
+    came = Sweeps(store.allotments.table, lambda: busy.now).sweep(dynamo, "london", swept, held, only_idle=True)
+    assert came >= held
+    assert sum(one.available for one in depots(busy).values()) == 0
+    assert busy.audit() == []
+
+
+def test_what_depots_hold_of_an_ended_period_goes_back(busy: World) -> None:
+    credit = busy.stores["london"].grants.create(busy.org, meter="requests", amount=500, priority=1)[0]
+    busy.replicate()
+    ask_all(busy, NAMES, ("london",), units=15)
+    key = next(pool.key for pool in pools(busy) if pool.grant_id == credit.grant.grant_id)
+    busy.pass_time(days=10)
+    for name in NAMES[:4]:
+        assert busy.check(user=name).allowed
+    busy.keep_house()
+    busy.pass_time(minutes=2)
+    busy.keep_house()
+    old = {name: one for name, one in depots(busy).items() if name.endswith("20261101T0000")}
+    assert old
+    assert all(one.available == 0 for one in old.values())
+    assert all(one.expired == 0 for one in old.values()), "nothing expired in anybody's hands"
+    bought = next(pool for pool in pools(busy) if pool.key == key)
+    assert bought.allotted - bought.returned <= 500
+    for region in busy.stores:
+        busy.meter(region)
+    assert busy.audit(metered=True) == []
+
+
+def test_nothing_of_a_voided_grant_is_handed_over(busy: World) -> None:
+    london = busy.stores["london"]
+    credit = london.grants.create(busy.org, meter="requests", amount=2000, priority=1)[0].grant
+    busy.replicate()
+    ask_all(busy, NAMES, ("london",), units=15)
+    key = next(pool.key for pool in pools(busy) if pool.grant_id == credit.grant_id)
+    assert any(chunk.pool == key for one in depots(busy).values() for chunk in one.held)
+    london.grants.void(busy.org, credit.grant_id)
+    busy.replicate()
+    drawn = {who: a.drawn for who, a in busy.held("london", "requests")[1].items()}
+    before = {who: [c for c in a.held if c.pool == key] for who, a in busy.held("london", "requests")[1].items()}
+    assert all(answer.allowed for answer in ask_all(busy, NAMES, ("london",), units=40))
+    for who, now in busy.held("london", "requests")[1].items():
+        if not of_depot(who[0]):
+            assert [c for c in now.held if c.pool == key] in ([], before[who]), f"{who} was handed voided units"
+    assert sum(a.drawn for a in busy.held("london", "requests")[1].values()) > sum(drawn.values())
+    busy.keep_house()
+    for region in busy.stores:
+        busy.meter(region)
+    assert busy.audit(metered=True) == []
+
+
+@pytest.fixture
+def _regions_as_they_were(world: World) -> Iterator[None]:
+    yield
+    world.heal()
+    for keeper, store in world.stores.items():
+        for region in world.topology.regions:
+            store.dynamo.delete(store.settings.table(keys.ORGANISATIONS), *keys.region_state(keeper, region))
+
+
+def fence_beside_births(busy: World, monkeypatch: pytest.MonkeyPatch) -> list[Allotment]:
+    """Fence Sydney while users of a process that read its pools before go on being born beside the walk.
+
+    Returns the allotments there that could still spend.
+    """
+    late = [f"late{number}" for number in range(60)]
+    for name in late:
+        busy.stores["london"].organisations.put_user(busy.org, name, limits={})
+    busy.replicate()
+    store, waiting = busy.store("sydney"), iter(late)
+    store.gate.admit()
+    seen = pools(busy, "sydney")
+    monkeypatch.setattr(store.supply._subjects, "pools", lambda *_, **__: seen)
+    monkeypatch.setattr(decider, "ATTEMPTS", 2)
+    close = fences._close_allotment
+
+    def close_beside_others(*arguments: object) -> bool:
+        with suppress(RegionFencedError, UnavailableError):
+            store.decider.decide(DecisionRequest(busy.org, next(waiting, late[-1])))
+        return close(*arguments)
+
+    monkeypatch.setattr(fences, "_close_allotment", close_beside_others)
+    desk = RegionLoss(busy.stores["london"])
+    assert desk.fence("sydney", by="olga", why="it is dark", progress=lambda *_: None).exact
+    return [one for one in busy.held("sydney", "requests")[1].values() if one.rev > 0 and one.available]
+
+
+@pytest.mark.usefixtures("_regions_as_they_were")
+def test_a_fence_holds_for_whoever_is_born_from_a_depot_beside_its_walk(
+    busy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fence_beside_births(busy, monkeypatch) == []
+    assert all(one.rev < 0 for one in depots(busy, "sydney").values())
+    desk = RegionLoss(busy.stores["london"])
+    moved = desk.move("sydney", org_id=busy.org, progress=lambda *_: None)
+    assert moved.rights <= 25 * 10_000, "a depot's rights are nobody's"
+    assert sum(one.available for one in depots(busy, "sydney").values()) == 0
+    assert busy.audit() == []
+    desk.readmit("sydney", by="olga", why="it is back", progress=lambda *_: None)
+    busy.pass_time(seconds=6)
+    handed = sum(one.handed for one in depots(busy, "sydney").values())
+    ask_all(busy, NAMES, ("sydney",), units=30)
+    assert sum(one.handed for one in depots(busy, "sydney").values()) > handed, "its depots serve again"
+    assert busy.audit() == []
+
+
+@pytest.mark.usefixtures("_regions_as_they_were")
+def test_a_walk_in_the_order_of_names_would_leave_somebody_behind(
+    busy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test above can fail: closed last, depots hand over to users whose turn in the walk has passed."""
+    monkeypatch.setattr(
+        Estates,
+        "_names",
+        lambda self, there, roster: (line["sk"] for line in list(there.query(self._table, roster))),
+    )
+    assert fence_beside_births(busy, monkeypatch)
+
+
+@pytest.mark.usefixtures("_regions_as_they_were")
+def test_claims_of_a_dark_region_leave_its_depots_alone(busy: World) -> None:
+    busy.replicate()
+    busy.cut()
+    desk = RegionLoss(busy.stores["london"])
+    desk.fence("sydney", by="olga", why="it is dark", progress=lambda *_: None)
+    claimed = desk.claim(
+        "sydney",
+        denied="a policy on the table",
+        margin_seconds=0,
+        org_id=busy.org,
+        progress=lambda *_: None,
+        dry_run=False,
+    )
+    assert claimed.claimed_rights <= 24 * 10_000, "a depot's rights are nobody's"
+    assert not any(claim.user_id.startswith("~") for claim in busy.claims())
+    ask_all(busy, NAMES, ("london",), units=30)
+    busy.heal()
+    desk.fence("sydney", by="olga", why="it is dark", progress=lambda *_: None)
+    desk.readmit("sydney", by="olga", why="it is back", progress=lambda *_: None)
+    busy.pass_time(seconds=6)
+    ask_all(busy, NAMES, ("london", "sydney"), units=30)
+    assert not busy.claims()
+    assert busy.audit() == []
+
+
+def test_reconciliation_is_not_misled_by_hand_overs_beside_it(busy: World) -> None:
+    """Between its looks at one item and the next, units go from depots to users."""
+    reconciliation = busy.store("london").reconciliation
+    there = reconciliation.peers.at("london")
+    batch_get, names = there.batch_get, iter(NAMES)
+
+    def batch_get_beside_others(*arguments: object, **options: object) -> object:
+        found = batch_get(*arguments, **options)
+        if name := next(names, None):
+            busy.check(user=name, units=40)
+        return found
+
+    there.batch_get = batch_get_beside_others
+    handed = sum(one.handed for one in depots(busy).values())
+    met = reconciliation.organisation(busy.org, meters=["requests"])
+    assert sum(one.handed for one in depots(busy).values()) > handed
+    assert met.problems == []
