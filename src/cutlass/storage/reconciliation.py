@@ -49,6 +49,9 @@ _LOOKS = 4
 _CONFIRMATIONS = 3
 """Looks at all regions, in alternating order, before a fleeting breach is taken for one."""
 
+_STILL_DECIDING = timedelta(days=1)
+"""How long after its end a period may still be one to a region whose clock is wrong."""
+
 _KEPT = timedelta(days=399)
 """How long items are certainly kept: a day less than until they expire."""
 
@@ -173,11 +176,11 @@ class _Meter:
         and an allotment in one that the depot counts. So if pools and depots have counted the same before and
         after, what was read between is of one moment.
         """
-        pools, depots = self._pools(region, owners), self._allotments(region, SPAN)
+        pools, depots = self._pools(region, owners), self._depots(region)
         for _ in range(_LOOKS):
-            allotments = self._allotments(region)
+            allotments = self._allotments(region, self._periods)
             before = _moved(pools, depots)
-            pools, depots = self._pools(region, owners), self._allotments(region, SPAN)
+            pools, depots = self._pools(region, owners), self._depots(region)
             if before == _moved(pools, depots):
                 return RegionLook(tuple(pools), allotments)
         return RegionLook(tuple(pools), allotments, whole=False)
@@ -194,11 +197,18 @@ class _Meter:
             pools += reader.of(self._org_id, self._meter, user_id, own=True)
         return pools
 
-    def _allotments(self, region: str, span: tuple[str, str] | None = None) -> dict[Holder, Allotment]:
-        """Read a region's allotments, or those whose names lie in a span."""
+    def _depots(self, region: str) -> dict[Holder, Allotment]:
+        """Read a region's depots of the periods in which somebody may still be handed something."""
+        late = self._now - _STILL_DECIDING
+        return self._allotments(region, [key for key, one in self._periods.items() if one.end > late], SPAN)
+
+    def _allotments(
+        self, region: str, periods: Iterable[str], span: tuple[str, str] | None = None
+    ) -> dict[Holder, Allotment]:
+        """Read a region's allotments of some periods, or those whose names lie in a span."""
         table, dynamo = self._of.settings.table(keys.LIMITS), self._of.peers.at(region)
         wanted: dict[keys.Key, Holder] = {}
-        for period in self._periods:
+        for period in periods:
             for line in dynamo.query(table, keys.roster(region, self._org_id, self._meter, period), between=span):
                 user_id, stripe = unstriped(line["sk"])
                 key = keys.allotment(region, self._org_id, user_id, self._meter, period, stripe)
