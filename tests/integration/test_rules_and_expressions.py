@@ -27,17 +27,14 @@ from cutlass.domain.invariants import check_allotment, check_pool
 from cutlass.domain.pools import Pool, end, grant_of, measure, of_user
 from cutlass.domain.refills import Draw, adopt, refill
 from cutlass.domain.refunds import refund
-from cutlass.domain.regions import Claim, fence_allotment, fence_pool, settle_rights, settle_units
 from cutlass.domain.reservations import Part, set_aside, slack
 from cutlass.domain.reservations import end as end_reservation
 from cutlass.domain.transfers import accept, send, send_rights
 from cutlass.storage import Store, keys
 from cutlass.storage.allotments import change_of
 from cutlass.storage.dynamo import ConditionFailedError, expression
-from cutlass.storage.fences import _close_allotment, _close_pool
-from cutlass.storage.items import allotment_from_item, allotment_to_item, pool_from_item, pool_to_item
+from cutlass.storage.items import allotment_from_item, allotment_to_item, pool_to_item
 from cutlass.storage.returns import return_writes
-from cutlass.storage.settlements import _settling
 from cutlass.storage.transfers import _sending
 from tests.support.world import World
 from tests.unit.domain.samples import reservation
@@ -356,69 +353,3 @@ def _drawn(store: Store, org_id: str, meter: str, model: Pool, units: int) -> Po
     return replace(
         rated, available=model.available - units, allotted=model.allotted + units, draws=model.draws + 1
     )
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    available=st.integers(0, 60),
-    sent=st.integers(0, 40),
-    ended=st.tuples(st.integers(0, 9), st.integers(0, 9)),
-    epochs=st.lists(st.integers(2, 5), max_size=3),
-    claimed=st.lists(st.integers(1, 90), min_size=1, max_size=3),
-)
-def test_fences_and_settlements_of_pools_are_the_same_in_the_store(
-    world: World, available: int, sent: int, ended: tuple[int, int], epochs: list[int], claimed: list[int]
-) -> None:
-    dynamo, table = world.stores["london"].dynamo, world.stores["london"].allotments.table
-    expired, burned = ended
-    moved = {"sydney": sent} if sent else {}
-    model = replace(
-        _pool(next(NUMBERS), NOW_MS, own=False),
-        available=available,
-        expired=expired,
-        burned=burned,
-        allotted=1000 - available - sent - expired - burned,
-        sent=moved,
-    )
-    pk = keys.pools("london", world.org, "requests")
-    dynamo.put(table, pool_to_item(model, pk))
-    for epoch in epochs:
-        _close_pool(dynamo, table, (pk, model.key), epoch)
-        model = fence_pool(model, epoch)
-    for cumulative in claimed:
-        settled = settle_units(model, "sydney", cumulative)
-        if settled != model:
-            claim = Claim("london", "sydney", 2, world.org, "requests", model.key, "", "g", cumulative, 1, 0)
-            dynamo.update(table, pk, model.key, _settling(claim, model, settled))
-        model = settled
-        item = dynamo.get(table, pk, model.key)
-        assert item is not None
-        assert pool_from_item(item) == model
-        assert check_pool(model) == []
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    epochs=st.lists(st.integers(2, 5), max_size=3),
-    claimed=st.lists(st.integers(1, 200), min_size=1, max_size=3),
-)
-def test_fences_and_settlements_of_rights_are_the_same_in_the_store(
-    world: World, epochs: list[int], claimed: list[int]
-) -> None:
-    allotments, dynamo = world.stores["london"].allotments, world.stores["london"].dynamo
-    key = keys.allotment("london", world.org, f"u{next(NUMBERS)}", "requests", "20261101T0000")
-    model = Allotment(rev=1, plan="basic", limit=100, rights=100, unbacked=100)
-    dynamo.put(allotments.table, allotment_to_item(model, *key, NOW_MS))
-    for epoch in epochs:
-        _close_allotment(dynamo, allotments.table, key, epoch)
-        model = fence_allotment(model, epoch)
-        allotments.note_terms(key, 7)
-        assert allotments.read(key) == model, "changed terms lift no fence"
-    for cumulative in claimed:
-        settled = settle_rights(model, "sydney", cumulative)
-        if settled != model:
-            claim = Claim("london", "sydney", 2, world.org, "requests", "p", "u", "", cumulative, 1, 0)
-            dynamo.update(allotments.table, *key, _settling(claim, model, settled))
-        model = settled
-        assert allotments.read(key) == model
-        assert check_allotment(model) == []
