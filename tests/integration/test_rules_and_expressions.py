@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,23 +20,21 @@ from cutlass.domain.allotments import (
     settle,
     trim,
 )
+from cutlass.domain.depots import fill, hand_over
 from cutlass.domain.grants import Category
 from cutlass.domain.ids import RequestIdentity
 from cutlass.domain.invariants import check_allotment, check_pool
-from cutlass.domain.pools import Pool, end, measure
+from cutlass.domain.pools import Pool, end, grant_of, measure, of_user
 from cutlass.domain.refills import Draw, adopt, refill
 from cutlass.domain.refunds import refund
-from cutlass.domain.regions import Claim, fence_allotment, fence_pool, settle_rights, settle_units
 from cutlass.domain.reservations import Part, set_aside, slack
 from cutlass.domain.reservations import end as end_reservation
 from cutlass.domain.transfers import accept, send, send_rights
 from cutlass.storage import Store, keys
 from cutlass.storage.allotments import change_of
 from cutlass.storage.dynamo import ConditionFailedError, expression
-from cutlass.storage.fences import _close_allotment, _close_pool
-from cutlass.storage.items import allotment_from_item, allotment_to_item, pool_from_item, pool_to_item
+from cutlass.storage.items import allotment_from_item, allotment_to_item, pool_to_item
 from cutlass.storage.returns import return_writes
-from cutlass.storage.settlements import _settling
 from cutlass.storage.transfers import _sending
 from tests.support.world import World
 from tests.unit.domain.samples import reservation
@@ -76,6 +75,7 @@ changes = st.one_of(
     cuts.map(lambda units: lambda a: set_aside(a, units)[1] if a.available >= units else a),
     st.builds(lambda *cut: lambda a: _ended(a, *cut), cuts, st.integers(0, 15), st.integers(0, 12)),
     draws.map(lambda drawn: lambda a: refill(a, drawn, NOW_MS)),
+    draws.map(lambda drawn: lambda a: fill(a, drawn, NOW_MS)),
     st.sampled_from([NOW_MS, NOW_MS + 90_000]).map(lambda now: lambda a: settle(a, now).allotment),
     st.just(lambda a: settle(a, NOW_MS + 90_000, everything=True).allotment),
     st.just(lambda a: release(a).allotment),
@@ -92,6 +92,7 @@ steps = st.lists(
         st.sampled_from([1, 2]).map(lambda stripes: ("divide", stripes)),
         st.tuples(st.integers(1, 9), st.integers(0, 9)).map(lambda parts: ("refund", parts)),
         st.tuples(cuts, st.integers(0, 6)).map(lambda beside: ("aside", beside)),
+        st.tuples(cuts, st.integers(0, 6)).map(lambda beside: ("hand over", beside)),
     ),
     min_size=4,
     max_size=30,
@@ -222,6 +223,44 @@ def _aside(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int])
     return set_aside(now, units)[1]
 
 
+def _hand_over(allotments, key: keys.Key, model: Allotment, detail: tuple[int, int]) -> Allotment:
+    """Hand units over as planned before others were: written if they still come from the same pool."""
+    units, other = detail
+    if model.available < units + other:
+        return model
+    planned = hand_over(model, _front(model, units), birth=True)
+    assert planned
+    change = change_of(model, planned, on_terms=True, slack=slack(model, units))
+    now = hand_over(model, _front(model, other)) if other else model
+    assert now
+    assert now.refills == model.refills, "hand-overs go on beside each other"
+    assert now is model or allotments.change(key, model, now)
+    if other <= slack(model, units):
+        allotments._dynamo.update(allotments.table, *key, change)
+        new = hand_over(now, _front(model, units), birth=True)
+        assert new, "units of another pool than was planned"
+        return new
+    with pytest.raises(ConditionFailedError):
+        allotments._dynamo.update(allotments.table, *key, change)
+    return now
+
+
+def _front(model: Allotment, units: int) -> list[Draw]:
+    """The draws that the first units of a depot answer."""
+    parts, _ = set_aside(model, units)
+    return [
+        Draw(
+            replace(
+                _pool(0, part.expires_ms, of_user(part.pool)),
+                grant_id=grant_of(part.pool),
+                priority=int(part.pool[:3]),
+            ),
+            part.units,
+        )
+        for part in parts
+    ]
+
+
 def _refund(allotments, key: keys.Key, model: Allotment, parts: tuple[int, int]) -> Allotment:
     """Refund some units of an organisation's pool and some of the user's own, as far as there are any."""
     ours, own = min(parts[0], model.kept), min(parts[1], max(0, model.kept - parts[0]))
@@ -244,6 +283,7 @@ _STEPS = {
     "divide": _divide,
     "refund": _refund,
     "aside": _aside,
+    "hand over": _hand_over,
 }
 
 pool_steps = st.lists(
@@ -303,77 +343,13 @@ def test_any_history_of_a_pool_is_the_same_in_the_store_and_by_the_rules(
 
 
 def _drawn(store: Store, org_id: str, meter: str, model: Pool, units: int) -> Pool:
-    write = store.pools.draw_of(org_id, meter, model, units, NOW_MS, birth=False, epoch=1)
+    write = store.pools.draw_of(org_id, meter, model, units, NOW_MS, births=0, draws=1, epoch=1)
     try:
         store.dynamo.call("UpdateItem", write["Update"])
     except ConditionFailedError:
         assert model.available < units or model.voided
         return model
     rated = measure(model, units, NOW_MS)
-    return replace(rated, available=model.available - units, allotted=model.allotted + units)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    available=st.integers(0, 60),
-    sent=st.integers(0, 40),
-    ended=st.tuples(st.integers(0, 9), st.integers(0, 9)),
-    epochs=st.lists(st.integers(2, 5), max_size=3),
-    claimed=st.lists(st.integers(1, 90), min_size=1, max_size=3),
-)
-def test_fences_and_settlements_of_pools_are_the_same_in_the_store(
-    world: World, available: int, sent: int, ended: tuple[int, int], epochs: list[int], claimed: list[int]
-) -> None:
-    dynamo, table = world.stores["london"].dynamo, world.stores["london"].allotments.table
-    expired, burned = ended
-    moved = {"sydney": sent} if sent else {}
-    model = replace(
-        _pool(next(NUMBERS), NOW_MS, own=False),
-        available=available,
-        expired=expired,
-        burned=burned,
-        allotted=1000 - available - sent - expired - burned,
-        sent=moved,
+    return replace(
+        rated, available=model.available - units, allotted=model.allotted + units, draws=model.draws + 1
     )
-    pk = keys.pools("london", world.org, "requests")
-    dynamo.put(table, pool_to_item(model, pk))
-    for epoch in epochs:
-        _close_pool(dynamo, table, (pk, model.key), epoch)
-        model = fence_pool(model, epoch)
-    for cumulative in claimed:
-        settled = settle_units(model, "sydney", cumulative)
-        if settled != model:
-            claim = Claim("london", "sydney", 2, world.org, "requests", model.key, "", "g", cumulative, 1, 0)
-            dynamo.update(table, pk, model.key, _settling(claim, model, settled))
-        model = settled
-        item = dynamo.get(table, pk, model.key)
-        assert item is not None
-        assert pool_from_item(item) == model
-        assert check_pool(model) == []
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    epochs=st.lists(st.integers(2, 5), max_size=3),
-    claimed=st.lists(st.integers(1, 200), min_size=1, max_size=3),
-)
-def test_fences_and_settlements_of_rights_are_the_same_in_the_store(
-    world: World, epochs: list[int], claimed: list[int]
-) -> None:
-    allotments, dynamo = world.stores["london"].allotments, world.stores["london"].dynamo
-    key = keys.allotment("london", world.org, f"u{next(NUMBERS)}", "requests", "20261101T0000")
-    model = Allotment(rev=1, plan="basic", limit=100, rights=100, unbacked=100)
-    dynamo.put(allotments.table, allotment_to_item(model, *key, NOW_MS))
-    for epoch in epochs:
-        _close_allotment(dynamo, allotments.table, key, epoch)
-        model = fence_allotment(model, epoch)
-        allotments.note_terms(key, 7)
-        assert allotments.read(key) == model, "changed terms lift no fence"
-    for cumulative in claimed:
-        settled = settle_rights(model, "sydney", cumulative)
-        if settled != model:
-            claim = Claim("london", "sydney", 2, world.org, "requests", "p", "u", "", cumulative, 1, 0)
-            dynamo.update(allotments.table, *key, _settling(claim, model, settled))
-        model = settled
-        assert allotments.read(key) == model
-        assert check_allotment(model) == []

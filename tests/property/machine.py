@@ -351,4 +351,5 @@ class Histories(RefundRules, Moves):
                 assert sum(tally.units.values()) == allotment.kept, f"usage of {key}"
                 assert sum(tally.refusals.values()) == allotment.refused, f"refusals of {key}"
                 assert tally.reserved == allotment.reserved, f"set aside: {key}"
-                assert tally.moved == allotment.drawn - allotment.returned - allotment.expired, f"in hand: {key}"
+                held = allotment.drawn - allotment.returned - allotment.expired - allotment.handed
+                assert tally.moved == held, f"in hand: {key}"

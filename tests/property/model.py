@@ -13,6 +13,7 @@ from datetime import datetime
 
 from cutlass.domain import allotments, grants, metering, organisations, pools, refills
 from cutlass.domain.allotments import Allotment, Spend, Verdict
+from cutlass.domain.depots import of_depot
 from cutlass.domain.grants import Category, Grant
 from cutlass.domain.ids import FRESH_MS, MAX_AHEAD_MS, RequestIdentity, mark_time
 from cutlass.domain.metering import AllotmentKey
@@ -210,7 +211,10 @@ class Company(Movements):
             return False
         changed = transaction.new if now is None else merged(transaction, now)
         drawn = [(region.pools[key], units) for key, units in transaction.moves.items() if units > 0]
-        reservation = transaction.reservation
+        reservation, giver = transaction.reservation, transaction.giver
+        given = merged(giver, region.allotments[giver.key]) if giver else None
+        if giver and given is None:
+            return False
         if reservation and not region.free_for(reservation):
             return False
         if changed is None or any(pool.available < units or pool.voided for pool, units in drawn):
@@ -226,6 +230,8 @@ class Company(Movements):
                 **{counter: getattr(pool, counter) + abs(units)},
             )
         region.write(key, changed, self.now_ms)
+        if giver and given:
+            region.write(giver.key, given, self.now_ms)
         if reservation:
             region.reservations[reservation.name] = reservation
             self.committed[reservation.reservation_id] += reservation.spent
@@ -240,7 +246,8 @@ class Company(Movements):
         met = region.allotments.get(key)
         if met is None or not met.available:
             return None
-        settled = allotments.settle(met, self.now_ms, everything=True)
+        depot = of_depot(key.user_id)
+        settled = allotments.release(met) if depot else allotments.settle(met, self.now_ms, everything=True)
         returns = {pool: -units for pool, units in settled.returns.items()}
         return Transaction(key, met, settled.allotment, returns)
 

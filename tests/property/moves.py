@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from tests.property import handing
 from tests.property.model import REGIONS, Company
 
 regions = st.sampled_from(REGIONS)
@@ -11,7 +12,7 @@ units = st.one_of(st.integers(1, 5), st.integers(6, 40))
 
 
 class Moves(RuleBasedStateMachine):
-    """Transfers, releases, sweeps, pulls and pushes."""
+    """Transfers, releases, sweeps, hand-overs, pulls and pushes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,6 +61,11 @@ class Moves(RuleBasedStateMachine):
                 place.underway.append(transaction)
             else:
                 self.company.commit(place, transaction)
+
+    @rule(region=regions, user=users, moved=units, later=st.booleans())
+    def hand_over(self, region, user, moved, later):
+        """A user is supplied through the region's depot, at once or beside whatever comes between."""
+        handing.hand_over(self.company, self.company.regions[region], user, moved, later=later)
 
     @rule(origin=regions, to=regions, which=st.integers(0, 9), need=units)
     def pull(self, origin, to, which, need):

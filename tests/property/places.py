@@ -25,7 +25,7 @@ class Transaction:
     """A change of an allotment, with the pools it moves units from (positive) or back to (negative).
 
     It makes or ends a `reservation`, or none. `on_terms`, it holds only while the terms are as it was planned on;
-    of what it takes units from, `slack` may be spent meanwhile.
+    of what it takes units from, `slack` may be spent meanwhile. A depot's change, the `giver`, is written with it.
     """
 
     key: AllotmentKey
@@ -35,6 +35,7 @@ class Transaction:
     reservation: Reservation | None = None
     on_terms: bool = False
     slack: int = 0
+    giver: "Transaction | None" = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from cutlass.domain.ids import MAX_AHEAD_MS
 from tests.property.machine import HOUR_MS, Histories
 from tests.property.model import HOME, REGIONS
 from tests.property.refund_scenarios import REFUND_SCENARIOS
+from tests.property.scenarios_of_depots import OF_DEPOTS
 from tests.property.scenarios_of_reservations import OF_RESERVATIONS
 
 LONDON, SYDNEY, THIRD = REGIONS
@@ -351,4 +352,5 @@ SCENARIOS = [
     a_plan_is_lowered,
     *REFUND_SCENARIOS,
     *OF_RESERVATIONS,
+    *OF_DEPOTS,
 ]

@@ -15,6 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from cutlass.domain import (
     allotments,
+    depots,
     grants,
     metering,
     organisations,
@@ -133,6 +134,15 @@ def _generous_end(ending, allotment, reservation, spent, _):
 def _named_after_plans(missing, _, plan, *__):
     """The parts of later upgrades have the plan's name, so that two upgrades at once both land."""
     return [replace(g, grant_id=f"{g.grant_id.partition('@')[0]}@{plan.name}") for g in missing]
+
+
+def _whatever_is_first(_left, depot, draws, *_):
+    """The depot hands over the units it holds first, whatever was planned."""
+    units = sum(draw.units for draw in draws)
+    if units > depot.available:
+        return None
+    more = {"handed": depot.handed + units, "released": depot.released + units, "unbacked": depot.unbacked + units}
+    return replace(depot, available=depot.available - units, seq=depot.seq + 1, **more)
 
 
 def _without_limit(allotment, live, units, now_ms):
@@ -294,6 +304,37 @@ MUTANTS: dict[str, Mutant] = {
     "a commit lets rights end with the rest": changed(reservations, "end", _hoarding_end),
     "a commit frees rights of a user's own units": changed(reservations, "end", _generous_end),
     "a reservation ends twice": (Region, "free_for", lambda _: lambda region, reservation: True),
+    "a depot keeps what it hands over": changed(
+        depots, "hand_over", lambda left, depot, *_: left and replace(depot, seq=left.seq)
+    ),
+    "a depot forgets a unit that it hands over": changed(
+        depots,
+        "hand_over",
+        lambda left, *_: left and replace(left, handed=left.handed - 1, available=left.available + 1),
+    ),
+    "a depot hands over what has ended": changed(depots, "hand_over", _whatever_is_first),
+    "a depot counts what it hands over as given back": changed(
+        depots,
+        "hand_over",
+        lambda left, depot, *_: (
+            left and replace(left, returned=left.returned + left.handed - depot.handed, handed=depot.handed)
+        ),
+    ),
+    "a depot lets the rights of what it hands over end": changed(
+        depots,
+        "hand_over",
+        lambda left, depot, *_: left and replace(left, unbacked=depot.unbacked),
+    ),
+    "a depot draws behind what is not its turn any more": changed(depots, "_out_of_turn", lambda *_: False),
+    "a depot is filled out of nothing": changed(
+        depots, "fill", lambda full, *_: replace(full, available=full.available + 5)
+    ),
+    "what a depot holds counts twice": changed(
+        depots, "with_held", lambda _, pools, *held: [replace(p, available=p.available + 9) for p in pools]
+    ),
+    "metering forgets what was handed over": changed(
+        metering, "_in_hand", lambda units, allotment: units + allotment.handed
+    ),
     "metering forgets what was set aside": changed(
         metering, "event_of", lambda event, *_: event and replace(event, reserved=0)
     ),

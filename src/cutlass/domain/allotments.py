@@ -81,6 +81,10 @@ class Allotment:
         Units set aside; decisions refused.
     refunded : int
         Of the units spent here, those given back to their pools since: they count as returned, not as used.
+    handed : int
+        Of a depot, units handed over to users' allotments (`cutlass.domain.depots`).
+    served, births : int
+        Hand-overs since a depot was filled last, and allotments born by them: hints for the pools.
     overdrawn : int
         Rights that were claimed by another region in advance and were not there any more.
     seq : int
@@ -119,6 +123,9 @@ class Allotment:
     released: int = 0
     reserved: int = 0
     refunded: int = 0
+    handed: int = 0
+    served: int = 0
+    births: int = 0
     overdrawn: int = 0
     refused: int = 0
     seq: int = 0
@@ -143,8 +150,8 @@ class Allotment:
 
     @property
     def gone(self) -> int:
-        """Units drawn that are not available any more: spent and kept so, set aside, given back or expired."""
-        return self.kept + self.reserved + self.returned + self.expired
+        """Units drawn and not available any more: spent for good, set aside, given back, expired, handed over."""
+        return self.kept + self.reserved + self.returned + self.expired + self.handed
 
 
 class Verdict(StrEnum):

@@ -83,12 +83,12 @@ def check_region(pools: Iterable[Pool], allotments: Iterable[Allotment]) -> list
 def check_sums(pools: Collection[Pool], allotments: Collection[Allotment], *, all_kept: bool = True) -> list[str]:
     """What a region's pools handed out is what its allotments drew, and what these gave back came back.
 
-    Without `all_kept` old allotments have been deleted whose units the pools still count: then these must only be
-    no fewer.
+    What a depot handed over was drawn twice, by it and by the user's allotment, and handed out once. Without
+    `all_kept` old allotments have been deleted whose units the pools still count: then these must be no fewer.
     """
     problems = []
     for word, out, received in (
-        ("handed out", sum(p.allotted for p in pools), sum(a.drawn for a in allotments)),
+        ("handed out", sum(p.allotted for p in pools), sum(a.drawn - a.handed for a in allotments)),
         ("given back", sum(p.returned for p in pools), sum(a.returned for a in allotments)),
     ):
         if out < received or (all_kept and out > received):

@@ -134,7 +134,7 @@ def ending_of(
 
 
 def _in_hand(allotment: Allotment) -> int:
-    return allotment.drawn - allotment.returned - allotment.expired
+    return allotment.drawn - allotment.returned - allotment.expired - allotment.handed
 
 
 Spans = tuple[tuple[int, int], ...]

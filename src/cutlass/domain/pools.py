@@ -13,6 +13,11 @@ NEVER_MS = 9_999_999_999_999
 FIRST_EPOCH = 1
 """The epoch in which a region serves that was never fenced."""
 
+DRAWS_PER_SECOND = 100
+"""Draws a second that one item takes well: at ten times as many write units as these cost its limit is reached."""
+
+MAX_DEPOTS = 64
+
 _OWN = "#own"
 
 
@@ -39,6 +44,12 @@ class Pool:
     rate, rated_units, rated_ms : int
         How fast units were handed out, in thousandths of a unit per second, when so many were out, at that
         time. A hint: it decides how much is held ahead and moved, never whether something may be.
+    draws, rated_draws, pulse : int
+        Refills of users' allotments out of the pool, by themselves or through depots; how many when the rate was
+        estimated; and how many there were a second, in thousandths. Hints, as the next one.
+    depots : int
+        How many depots stand between the pool and the allotments (`cutlass.domain.depots`): the most there ever
+        were worth it. Fewer would leave units in depots that nobody comes to any more.
     swept_ms, idle_swept_ms : int
         When somebody last began to take back what the region's allotments hold: all, or only idle ones.
     fence : int
@@ -63,6 +74,10 @@ class Pool:
     rate: int = 0
     rated_units: int = 0
     rated_ms: int = 0
+    draws: int = 0
+    rated_draws: int = 0
+    pulse: int = 0
+    depots: int = 0
     swept_ms: int = 0
     idle_swept_ms: int = 0
     voided: bool = False
@@ -95,11 +110,29 @@ class Pool:
         return self.available * 1_000_000 // rate if rate else NEVER_MS
 
 
-def measure(pool: Pool, units: int, now_ms: int) -> Pool:
-    """Estimate a pool's rate anew, given that `units` are being drawn from it now."""
-    out = pool.allotted - pool.returned + units
-    rate = blend(pool.rate, out - pool.rated_units, now_ms - pool.rated_ms) if pool.rated_ms else 0
-    return replace(pool, rate=rate, rated_units=out, rated_ms=now_ms)
+def measure(pool: Pool, units: int, now_ms: int, *, draws: int = 1) -> Pool:
+    """Estimate a pool's rates anew, as `units` are being drawn from it for so many refills of users."""
+    out, drawn = pool.allotted - pool.returned + units, pool.draws + draws
+    since_ms = now_ms - pool.rated_ms
+    rate = blend(pool.rate, out - pool.rated_units, since_ms) if pool.rated_ms else 0
+    pulse = blend(pool.pulse, drawn - pool.rated_draws, since_ms) if pool.rated_ms else 0
+    return replace(
+        pool,
+        rate=rate,
+        rated_units=out,
+        rated_ms=now_ms,
+        rated_draws=drawn,
+        pulse=pulse,
+        depots=max(pool.depots, depots_for(pulse)),
+    )
+
+
+def depots_for(pulse: int) -> int:
+    """How many depots are worth it at so many draws a second, in thousandths: a power of two, or 0 for none."""
+    depots = 1
+    while pulse > depots * DRAWS_PER_SECOND * 1000 and depots < MAX_DEPOTS:
+        depots *= 2
+    return depots if depots > 1 else 0
 
 
 def mint(grant: Grant, region: str, *, voided: bool = False, fence: int = 0) -> Pool:

@@ -7,11 +7,11 @@ from typing import Any
 
 from cutlass.domain.allotments import Allotment, Spend, Trim, Verdict, consume, judge, refuse
 from cutlass.domain.periods import from_millis, period_key
-from cutlass.domain.stripes import ancestors, stripe_of, unstriped
+from cutlass.domain.stripes import ancestors, stripe_of, striped, unstriped
 from cutlass.storage import keys
 from cutlass.storage.codec import Item, Wire
-from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
-from cutlass.storage.items import ATTRIBUTE, allotment_from_item, chunks_to_wire, last_to_wire
+from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression, put_of, update_of
+from cutlass.storage.items import ATTRIBUTE, allotment_from_item, allotment_to_item, chunks_to_wire, last_to_wire
 
 _SET_WHOLE = {"until_ms", "refilled_ms", "chunk", "rate", "rev", "plan", "limit", "held", "last"}
 """Fields a change replaces. All others are counters, changed by a difference, since decisions go on."""
@@ -149,6 +149,15 @@ class Allotments:
         except ConditionFailedError:
             return False
         return True
+
+    def written(self, holder: Holder, met: Allotment | None, new: Allotment, *, stripe: int = 0) -> list[Wire]:
+        """Make the writes that change an allotment, or bring it to life together with its line in the roster."""
+        key = holder.key(self.region, stripe)
+        if met is not None:
+            return [update_of(self.table, *key, change_of(met, new))]
+        pk = keys.roster(self.region, holder.org_id, holder.meter, holder.period)
+        line = {"pk": pk, "sk": striped(holder.user_id, stripe)}
+        return [put_of(self.table, allotment_to_item(new, *key, holder.ends_ms)), put_of(self.table, line)]
 
     def note_terms(self, key: keys.Key, rev: int) -> None:
         """Tell an allotment of a newer revision, so that no decision is made on older terms any more."""

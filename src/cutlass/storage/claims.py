@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from cutlass.domain import regions as rules
+from cutlass.domain.depots import of_depot
 from cutlass.domain.errors import ConflictError, UnavailableError
 from cutlass.domain.grants import Grant
 from cutlass.domain.organisations import Organisation
@@ -90,9 +91,12 @@ class Claims:
         for done, organisation in enumerate(organisations):
             progress(done, len(organisations))
             for held in self._estates.allotments(origin, organisation, at=origin):
+                rights = 0 if of_depot(held.user_id) else held.allotment.available + held.allotment.unbacked
                 if dry_run:
                     moved.units += held.allotment.available
-                    moved.rights += held.allotment.available + held.allotment.unbacked
+                    moved.rights += rights
+                elif of_depot(held.user_id):
+                    self._transfers.empty(self._peers.at(origin), origin, _holder(organisation, held))
                 else:
                     moved.rights += self._transfers.take_all_rights(_holder(organisation, held), origin)
             for grant in self._grants(organisation, moved):
@@ -180,9 +184,9 @@ class Claims:
     ) -> None:
         """Claim rights of a user who has an allotment here; others get theirs when the command runs again.
 
-        Those that lie in stripes stay there until the region is back.
+        Those that lie in stripes stay there until the region is back; a depot has no rights of anybody's.
         """
-        if held.stripe:
+        if held.stripe or of_depot(held.user_id):
             return
         origin, org_id = state.region, organisation.org_id
         regions = [self.region, *(name for name in self._peers.others if name != origin)]

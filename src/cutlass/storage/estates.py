@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cutlass.domain.allotments import Allotment
+from cutlass.domain.depots import SPAN, of_depot
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Grant
 from cutlass.domain.organisations import Organisation
@@ -15,6 +16,7 @@ from cutlass.domain.pools import Pool
 from cutlass.domain.stripes import unstriped
 from cutlass.storage import keys
 from cutlass.storage.directory import Directory
+from cutlass.storage.dynamo import Dynamo
 from cutlass.storage.items import allotment_from_item, pool_from_item
 from cutlass.storage.peers import Peers
 
@@ -108,17 +110,27 @@ class Estates:
     def allotments(self, region: str, organisation: Organisation, *, at: str) -> Iterator[HeldAllotment]:
         """A region's allotments of the current period and of those beside it, as `at` has them.
 
-        A decision may still come to the one before, and by a clock that is ahead to the one after.
+        A decision may still come to the one before, and by a clock that is ahead to the one after. Depots come
+        before the allotments they hand over to, so that a walk which closes them leaves nobody behind it who could
+        still be handed something.
         """
         there, org_id = self._peers.at(at), organisation.org_id
         for meter in self._catalogue.meters:
             for period in self._periods(organisation):
-                for line in there.query(self._table, keys.roster(region, org_id, meter, period.key)):
-                    key = keys.rostered(region, org_id, line["sk"], meter, period.key)
-                    user_id, stripe = unstriped(line["sk"])
+                for name in self._names(there, keys.roster(region, org_id, meter, period.key)):
+                    key = keys.rostered(region, org_id, name, meter, period.key)
+                    user_id, stripe = unstriped(name)
                     item = there.get(self._table, *key)
                     if item is not None:
                         yield HeldAllotment(key, user_id, meter, period, allotment_from_item(item), stripe)
+
+    def _names(self, there: Dynamo, roster: str) -> Iterator[str]:
+        """The names on a roster, depots first; the others are read when these are done with."""
+        for line in there.query(self._table, roster, between=SPAN):
+            yield line["sk"]
+        for line in there.query(self._table, roster):
+            if not of_depot(line["sk"]):
+                yield line["sk"]
 
     def _periods(self, organisation: Organisation) -> list[Period]:
         now = organisation.period_at(self._catalogue, self._clock())

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cutlass.domain.allotments import settle
+from cutlass.domain.allotments import release, settle
+from cutlass.domain.depots import of_depot
 from cutlass.domain.errors import CutlassError
 from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import Period, to_millis
@@ -223,7 +224,9 @@ class Housekeeping:
             met = allotment_of(items.get((table, *key)))
             if met is None or not met.available:
                 continue
-            settled = settle(met, to_millis(self._clock()), everything=True)
+            # What a depot held was in nobody's hands: if it has expired, that is the pool's to tell.
+            depot = of_depot(name)
+            settled = release(met) if depot else settle(met, to_millis(self._clock()), everything=True)
             returned = Return(key, organisation.org_id, unstriped(name)[0], meter, met, settled)
             if give_back(self._dynamo, table, region, [returned]):
                 left = True

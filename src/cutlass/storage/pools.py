@@ -121,28 +121,45 @@ class Pools:
         return pool.available
 
     def draw_of(
-        self, org_id: str, meter: str, pool: Pool, units: int, now_ms: int, *, birth: bool, epoch: int
+        self,
+        org_id: str,
+        meter: str,
+        pool: Pool,
+        units: int,
+        now_ms: int,
+        *,
+        births: int,
+        draws: int,
+        epoch: int,
     ) -> Wire:
-        """Make the write that takes units out of a pool for an allotment; `birth` counts a new member.
+        """Make the write that takes units out of a pool for an allotment.
 
-        A pool fenced in `epoch`, the one the region is known to serve in, or later gives nothing. The rate goes
+        `births` and `draws` count new members and refills of users: of a depot those since it was filled last.
+        A pool fenced in `epoch`, the one the region is known to serve in, or later gives nothing. The rates go
         along, estimated from the pool as it was read: of two draws at once one estimate is lost.
         """
-        hint = measure(pool, units, now_ms)
+        hint = measure(pool, units, now_ms, draws=draws)
         return update_of(
             self._table,
             keys.pools(self.region, org_id, meter, pool.user_id),
             pool.key,
             expression(
                 "SET available = available - :units, allotted = allotted + :given, members = members + :born, "
-                "#rate = :rate, rated_units = :rated_units, rated_ms = :rated_ms",
+                "#rate = :rate, rated_units = :rated_units, rated_ms = :rated_ms, "
+                "draws = if_not_exists(draws, :none) + :draws, rated_draws = :rated_draws, pulse = :pulse, "
+                "depots = :depots",
                 "available >= :units AND voided = :no AND (attribute_not_exists(fence) OR fence < :epoch)",
                 units=units,
                 given=units,
-                born=int(birth),
+                born=births,
                 rate=hint.rate,
                 rated_units=hint.rated_units,
                 rated_ms=hint.rated_ms,
+                none=0,
+                draws=draws,
+                rated_draws=hint.rated_draws,
+                pulse=hint.pulse,
+                depots=hint.depots,
                 no=False,
                 epoch=epoch,
             ),

@@ -5,10 +5,11 @@ docs/reconciliation.md says why none of them looks like a problem.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from cutlass.domain.allotments import Allotment
+from cutlass.domain.depots import SPAN
 from cutlass.domain.errors import NotFoundError
 from cutlass.domain.grants import Grant
 from cutlass.domain.ledger import EntryKind
@@ -47,6 +48,9 @@ _LOOKS = 4
 
 _CONFIRMATIONS = 3
 """Looks at all regions, in alternating order, before a fleeting breach is taken for one."""
+
+_STILL_DECIDING = timedelta(days=1)
+"""How long after its end a period may still be one to a region whose clock is wrong."""
 
 _KEPT = timedelta(days=399)
 """How long items are certainly kept: a day less than until they expire."""
@@ -168,14 +172,16 @@ class _Meter:
     def _region(self, region: str, owners: Iterable[str]) -> RegionLook:
         """Read pools, allotments and pools again, until nothing moved between them meanwhile.
 
-        Units move between a pool and an allotment in one transaction, which the pool counts. So if the pools have
-        counted the same before and after, what was read between is of one moment.
+        Units move between a pool and an allotment in one transaction, which the pool counts, and between a depot
+        and an allotment in one that the depot counts. So if pools and depots have counted the same before and
+        after, what was read between is of one moment.
         """
-        pools = self._pools(region, owners)
+        pools, depots = self._pools(region, owners), self._depots(region)
         for _ in range(_LOOKS):
-            allotments = self._allotments(region)
-            before, pools = pools, self._pools(region, owners)
-            if _moved(before) == _moved(pools):
+            allotments = self._allotments(region, self._periods)
+            before = _moved(pools, depots)
+            pools, depots = self._pools(region, owners), self._depots(region)
+            if before == _moved(pools, depots):
                 return RegionLook(tuple(pools), allotments)
         return RegionLook(tuple(pools), allotments, whole=False)
 
@@ -191,15 +197,23 @@ class _Meter:
             pools += reader.of(self._org_id, self._meter, user_id, own=True)
         return pools
 
-    def _allotments(self, region: str) -> dict[Holder, Allotment]:
+    def _depots(self, region: str) -> dict[Holder, Allotment]:
+        """Read a region's depots of the periods in which somebody may still be handed something."""
+        late = self._now - _STILL_DECIDING
+        return self._allotments(region, [key for key, one in self._periods.items() if one.end > late], SPAN)
+
+    def _allotments(
+        self, region: str, periods: Iterable[str], span: tuple[str, str] | None = None
+    ) -> dict[Holder, Allotment]:
+        """Read a region's allotments of some periods, or those whose names lie in a span."""
         table, dynamo = self._of.settings.table(keys.LIMITS), self._of.peers.at(region)
         wanted: dict[keys.Key, Holder] = {}
-        for period in self._periods:
-            for line in dynamo.query(table, keys.roster(region, self._org_id, self._meter, period)):
+        for period in periods:
+            for line in dynamo.query(table, keys.roster(region, self._org_id, self._meter, period), between=span):
                 user_id, stripe = unstriped(line["sk"])
                 key = keys.allotment(region, self._org_id, user_id, self._meter, period, stripe)
                 wanted[key] = user_id, striped(period, stripe)
-        items = dynamo.batch_get({table: list(wanted)})
+        items = dynamo.batch_get({table: list(wanted)}) if wanted else {}
         return {wanted[pk, sk]: allotment_from_item(item) for (_, pk, sk), item in items.items()}
 
     def _comparisons(self, look: Look, *, ledger: bool) -> Iterable[Comparison]:
@@ -249,6 +263,7 @@ class _Meter:
         return Problem(self._org_id, self._meter, region or home, pk, sk, breach.invariant, breach.words)
 
 
-def _moved(pools: Iterable[Pool]) -> dict[str, tuple[int, int]]:
-    """What pools have counted of their dealings with allotments, by pool."""
-    return {f"{pool.user_id}#{pool.key}": (pool.allotted, pool.returned) for pool in pools}
+def _moved(pools: Iterable[Pool], depots: Mapping[Holder, Allotment]) -> tuple[dict[str, tuple[int, int]], int]:
+    """What pools have counted of their dealings with allotments, by pool, and depots of theirs."""
+    counted = {f"{pool.user_id}#{pool.key}": (pool.allotted, pool.returned) for pool in pools}
+    return counted, sum(depot.handed for depot in depots.values())

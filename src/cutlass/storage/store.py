@@ -16,6 +16,7 @@ from cutlass.storage.allotments import Allotments
 from cutlass.storage.balances import Balances
 from cutlass.storage.compensation import Compensation
 from cutlass.storage.decider import Decider
+from cutlass.storage.depots import Depots
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo, DynamoError, Tally
 from cutlass.storage.grants import Grants
@@ -137,6 +138,7 @@ class Store:
             self.minting,
             Shortages(subjects, self.transfers, self.rebalancer, stripes, clock, monotonic),
             stripes,
+            Depots(dynamo, subjects, self.allotments, self.pools, self.gate, clock),
             self.gate,
             clock,
         )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from cutlass.domain.allotments import Allotment
 from cutlass.domain.decisions import Reason
+from cutlass.domain.depots import carried_on
 from cutlass.domain.grants import Grant, spendable
 from cutlass.domain.ids import FRESH_MS, mark_time
 from cutlass.domain.organisations import Organisation, Status, User
@@ -138,6 +139,7 @@ class Subjects:
         """
         org_id, user_id = subject.organisation.org_id, subject.user.user_id
         pools = self._pools.of(org_id, subject.meter, user_id, region=region, own=own)
+        pools = carried_on(pools, to_millis(self._clock()))
         return [pool for pool in pools if self._serves(subject.plan, subject.meter, pool)]
 
     def sight(self, organisation: Organisation, plan: Plan, meter: str, *, user_id: str | None = None) -> Sight:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from cutlass.domain.allotments import Allotment, settle
 from cutlass.domain.decisions import Reason
+from cutlass.domain.depots import with_held
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.grants import Category
 from cutlass.domain.periods import to_millis
@@ -18,11 +19,11 @@ from cutlass.domain.plans import MAX_UNITS
 from cutlass.domain.pools import Pool
 from cutlass.domain.refills import Draw, Shortage, adopt, plan_refill, refill
 from cutlass.domain.regions import fenced_in
-from cutlass.domain.stripes import striped
 from cutlass.storage import keys
-from cutlass.storage.allotments import Allotments, change_of
-from cutlass.storage.dynamo import Dynamo, TransactionFailedError, put_of, update_of
-from cutlass.storage.items import allotment_to_item
+from cutlass.storage.allotments import Allotments
+from cutlass.storage.codec import Wire
+from cutlass.storage.depots import Depots
+from cutlass.storage.dynamo import Dynamo, TransactionFailedError
 from cutlass.storage.minting import Minting
 from cutlass.storage.pools import Pools
 from cutlass.storage.regions import Gate
@@ -46,6 +47,7 @@ class Supply:
         minting: Minting,
         shortages: Shortages,
         stripes: Stripes,
+        depots: Depots,
         gate: Gate,
         clock: Callable[[], datetime],
     ) -> None:
@@ -56,6 +58,7 @@ class Supply:
         self._minting = minting
         self._shortages = shortages
         self._stripes = stripes
+        self._depots = depots
         self._gate = gate
         self._clock = clock
 
@@ -93,16 +96,14 @@ class Supply:
                 return None
         base, headroom = self._with_others(subject, base)
         for _ in range(_RACES):
-            draws = self._plan(subject, base, units, headroom)
-            if not isinstance(draws, Shortage):
-                self._shortages.forget(subject)
-                self._draw(subject, met, base, draws)
+            short = self._refill(subject, met, base, units, headroom)
+            if short is None:
                 return None
             if met is None:
                 self._draw(subject, None, base, ())  # rights from elsewhere need an allotment to come to
                 return None
-            reason = self._shortages.relieve(subject, base, units, draws)
-            if reason is not None or draws.of_user:
+            reason = self._shortages.relieve(subject, base, units, short)
+            if reason is not None or short.of_user:
                 return reason
         return None
 
@@ -131,14 +132,18 @@ class Supply:
         base, headroom = self._as_it_would_be(subject)
         if base.available >= units:
             return base, None
-        draws = self._plan(subject, base, units, headroom)
+        draws = self._plan(subject, base, self._open_pools(subject), units, headroom)
+        if isinstance(draws, Shortage):
+            # What lies in depots is swept before anybody is refused.
+            pools = with_held(self._open_pools(subject), *self._depots.held(subject))
+            draws = plan_refill(base, pools, units, to_millis(self._clock()), headroom=headroom)
         return base, self._shortages.reason(subject, base, units, draws) if isinstance(draws, Shortage) else None
 
     def room(self, subject: Subject) -> int:
-        """How many units an allotment could spend now, with all that the pools of this region would give it."""
+        """How many units an allotment could spend now, with all that pools and depots here would give it."""
         base, headroom = self._as_it_would_be(subject)
         own = of_all = 0
-        for pool in self._subjects.pools(subject):
+        for pool in with_held(self._subjects.pools(subject), *self._depots.held(subject)):
             own += pool.available if pool.user_id else 0
             of_all += 0 if pool.user_id else pool.available
         return base.available + own + min(of_all, base.unbacked, headroom)
@@ -155,16 +160,32 @@ class Supply:
         base, headroom = self._with_others(subject, base)
         return together(base, self._stripes.siblings(subject.holder, 0, subject.stripes)), headroom
 
-    def _plan(self, subject: Subject, base: Allotment, units: int, headroom: int) -> tuple[Draw, ...] | Shortage:
+    def _refill(
+        self, subject: Subject, met: Allotment | None, base: Allotment, units: int, headroom: int
+    ) -> Shortage | None:
+        """Refill an allotment out of a depot, where there are some, or out of the pools; returns what is short."""
+        pools = self._open_pools(subject)
+        offer = None
+        if _opened(pools):
+            offer = self._depots.offer(subject, base, pools, units, headroom, birth=met is None)
+        draws = offer.draws if offer else self._plan(subject, base, pools, units, headroom)
+        if isinstance(draws, Shortage):
+            return draws
+        self._shortages.forget(subject)
+        self._draw(subject, met, base, draws, depot=offer.write if offer else None)
+        return None
+
+    def _plan(
+        self, subject: Subject, base: Allotment, pools: list[Pool], units: int, headroom: int
+    ) -> tuple[Draw, ...] | Shortage:
         """Plan a refill from the pools there are; when they do not do, mint what is missing and plan again.
 
         Without a pool of the period's plan the others must not do: credits are spent after it.
         """
         now_ms = to_millis(self._clock())
-        pools = self._open_pools(subject)
         draws = plan_refill(base, pools, units, now_ms, headroom=headroom)
-        opened = any(pool.category is Category.PLAN for pool in pools)
-        if (isinstance(draws, Shortage) or not opened) and not self._shortages.believed(subject, units):
+        lacking = isinstance(draws, Shortage) or not _opened(pools)
+        if lacking and not self._shortages.believed(subject, units):
             self._minting.mint(subject.organisation, subject.meter, subject.user.user_id)
             draws = plan_refill(base, self._open_pools(subject), units, now_ms, headroom=headroom)
         return draws
@@ -174,24 +195,38 @@ class Supply:
         self._gate.admit(pool.fence for pool in pools)
         return pools
 
-    def _draw(self, subject: Subject, met: Allotment | None, base: Allotment, draws: tuple[Draw, ...]) -> None:
-        """Move units from pools into the allotment, all or nothing; a lost race leaves everything as it was."""
+    def _draw(
+        self,
+        subject: Subject,
+        met: Allotment | None,
+        base: Allotment,
+        draws: tuple[Draw, ...],
+        *,
+        depot: Wire | None = None,
+    ) -> None:
+        """Move units from pools into the allotment, all or nothing; a lost race leaves everything as it was.
+
+        With the write of a `depot`, units of the organisation's pools come from there.
+        """
         now_ms = to_millis(self._clock())
-        filled = refill(base, draws, now_ms)
-        key, org_id = self._key(subject), subject.organisation.org_id
-        table = self._allotments.table
-        writes = [
+        writes = [depot] if depot else []
+        writes += [
             self._pools.draw_of(
-                org_id, subject.meter, draw.pool, draw.units, now_ms, birth=met is None, epoch=self._gate.epoch
+                subject.organisation.org_id,
+                subject.meter,
+                draw.pool,
+                draw.units,
+                now_ms,
+                births=int(met is None),
+                draws=1,
+                epoch=self._gate.epoch,
             )
             for draw in draws
+            if depot is None or draw.pool.user_id is not None
         ]
-        if met is not None:
-            writes.append(update_of(table, *key, change_of(met, filled)))
-        else:
-            pk = keys.roster(self._allotments.region, org_id, subject.meter, subject.period.key)
-            writes.append(put_of(table, allotment_to_item(filled, *key, subject.period.end_ms)))
-            writes.append(put_of(table, {"pk": pk, "sk": striped(subject.user.user_id, subject.stripe)}))
+        filled = refill(base, draws, now_ms)
+        writes += self._allotments.written(subject.holder, met, filled, stripe=subject.stripe)
+        if met is None:
             writes += self._stripes.birth_check(subject.holder, subject.stripe, subject.stripes)
         with suppress(TransactionFailedError):
             self._dynamo.transact(writes)
@@ -243,3 +278,8 @@ class Supply:
 
     def _key(self, subject: Subject) -> keys.Key:
         return subject.holder.key(self._allotments.region, subject.stripe)
+
+
+def _opened(pools: list[Pool]) -> bool:
+    """Whether the period's plan has its pool here: without it others must not be spent."""
+    return any(pool.category is Category.PLAN for pool in pools)

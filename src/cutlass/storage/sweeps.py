@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import islice
 
 from cutlass.domain.allotments import release
+from cutlass.domain.depots import SPAN, of_depot
 from cutlass.domain.periods import to_millis
 from cutlass.domain.rebalancing import IDLE_SWEEP_MS, SWEEP_MS, worth_sweeping
 from cutlass.domain.stripes import unstriped
@@ -71,12 +72,14 @@ class Sweeps:
     def sweep(self, dynamo: Dynamo, region: str, swept: Swept, enough: int, *, only_idle: bool) -> int:
         """Empty allotments until `enough` units are back in their pools; returns how many are.
 
-        Idle ones first, then those that hold most. Reads at most `LOOKED_AT` of them.
+        Depots first, whose units nobody has asked for yet; then idle ones, then those that hold most. Reads all
+        depots, and at most `LOOKED_AT` of the others.
         """
         came, now_ms = 0, to_millis(self._clock())
         found = self._look(dynamo, region, swept)
         held = {name: allotment_from_item(item) for name, item in found.items()}
         chosen = worth_sweeping(held.items(), now_ms, only_idle=only_idle)
+        chosen.sort(key=lambda name: not of_depot(name))
         returns = [
             Return(
                 keys.rostered(region, swept.org_id, name, swept.meter, swept.period),
@@ -95,7 +98,7 @@ class Sweeps:
         return came
 
     def _look(self, dynamo: Dynamo, region: str, swept: Swept) -> dict[str, Item]:
-        """Read the next allotments on the roster, by their names there."""
+        """Read the depots, and the next allotments on the roster, by their names there."""
         roster = keys.roster(region, swept.org_id, swept.meter, swept.period)
         after = self._cursors.pop((region, swept), None)
         lines = list(islice(dynamo.query(self._table, roster, after=after, limit=LOOKED_AT), LOOKED_AT))
@@ -106,6 +109,7 @@ class Sweeps:
             if len(self._cursors) >= _CURSORS:
                 self._cursors.clear()
             self._cursors[region, swept] = names[-1]
+        names += [line["sk"] for line in dynamo.query(self._table, roster, between=SPAN)]
         wanted = {name: keys.rostered(region, swept.org_id, name, swept.meter, swept.period) for name in names}
         items = dynamo.batch_get({self._table: list(wanted.values())})
         return {name: items[self._table, *key] for name, key in wanted.items() if (self._table, *key) in items}

@@ -45,6 +45,7 @@ def test_bounds():
         ({"org_id": 7}, "org_id"),
         ({"org_id": None}, "org_id"),
         ({"user_id": ["a"]}, "user_id"),
+        ({"user_id": "~0"}, "user_id"),
         ({"user_id": {"a": 1}}, "user_id"),
         ({"feature": ""}, "feature"),
         ({"feature": None}, "feature"),
