@@ -48,7 +48,8 @@ def ahead(rate: int, pool: Pool, now_ms: int) -> int:
     pool still has, and shrinks with it, however many they are. A user of whom little is known may have a few
     while there are enough for everybody.
     """
-    few = min(MIN_CHUNK, pool.available // (2 * max(1, pool.members)))
+    members = 2 * max(1, pool.members)
+    few = min(MIN_CHUNK, pool.available // members, (pool.allotted - pool.returned) // members)
     span = min(HORIZON_MS, pool.cover_ms(now_ms))
     return min(max(few, spent_in(rate, span)), MAX_CHUNK)
 

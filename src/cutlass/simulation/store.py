@@ -1,7 +1,7 @@
 """What one region stores, written as DynamoDB writes: each write atomic, under the conditions of `storage`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 from cutlass.domain import pools
@@ -51,6 +51,7 @@ class Store:
         self.allotments: dict[int, Item[Allotment]] = {}
         self.roster: list[int] = []
         self.write_units = 0
+        self.on_units: Callable[[], None] = lambda: None
 
     def allotment(self, user: int) -> Allotment | None:
         """Read a user's allotment as it is now."""
@@ -82,7 +83,11 @@ class Store:
     def write_pool(self, pool: Pool, now: float) -> None:
         """Replace a pool in a write of its own."""
         self.write_units += ITEM_UNITS
-        self.pools[pool.grant_id].write(pool, now, self.network)
+        item = self.pools[pool.grant_id]
+        more = pool.available > item.value.available
+        item.write(pool, now, self.network)
+        if more:
+            self.on_units()
 
     def write(self, user: int, allotment: Allotment, now: float) -> None:
         """Replace an allotment in a write of its own."""
@@ -150,4 +155,5 @@ class Store:
             pool = by_key[key].value
             back = replace(pool, available=pool.available + units, returned=pool.returned + units)
             by_key[key].write(back, now, self.network)
+        self.on_units()
         return set()
