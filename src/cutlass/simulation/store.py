@@ -121,9 +121,11 @@ class Store:
             item.write(changed, now, self.network)
         for (target, units), draw in zip(targets, draws, strict=True):
             pool, hint = target.value, pools.measure(draw.pool, units, filled.refilled_ms)
-            measured = replace(pool, rate=hint.rate, rated_units=hint.rated_units, rated_ms=hint.rated_ms)
             drawn = replace(
-                measured,
+                pool,
+                rate=hint.rate,
+                rated_units=hint.rated_units,
+                rated_ms=hint.rated_ms,
                 available=pool.available - units,
                 allotted=pool.allotted + units,
                 members=pool.members + (met is None),
