@@ -41,16 +41,17 @@ def pace(allotment: Allotment, now_ms: int) -> int:
     return blend(allotment.rate, spent, now_ms - allotment.refilled_ms)
 
 
-def ahead(rate: int, pool: Pool, now_ms: int) -> int:
+def ahead(rate: int, spent: int, pool: Pool, now_ms: int) -> int:
     """Units worth holding that a user who spends at `rate` draws from a pool.
 
     A user may hold as long a time ahead as the pool lasts: so what all hold is never much more than what the
     pool still has, and shrinks with it, however many they are. A user of whom little is known may have a few
     while there are enough for everybody.
     """
-    few = min(MIN_CHUNK, pool.available // (2 * max(1, pool.members)))
+    members = 2 * max(1, pool.members)
+    few = min(MIN_CHUNK, pool.available // members, 2 * (pool.allotted - pool.returned) // members)
     span = min(HORIZON_MS, pool.cover_ms(now_ms))
-    return min(max(few, spent_in(rate, span)), MAX_CHUNK)
+    return min(max(few, min(spent, spent_in(rate, span))), MAX_CHUNK)
 
 
 def plan_refill(
@@ -73,7 +74,7 @@ def plan_refill(
     for pool in sorted(pools, key=lambda p: p.order):
         if not pool.live(now_ms) or pool.available <= 0 or len(draws) == MAX_POOLS:
             continue
-        take = min(pool.available, max(need, ahead(rate, pool, now_ms) - drawn))
+        take = min(pool.available, max(need, ahead(rate, allotment.used, pool, now_ms) - drawn))
         if pool.user_id is None:
             org_left = org_left or take > limit
             take = min(take, limit)

@@ -10,18 +10,18 @@ from cutlass.domain.grants import Grant
 from cutlass.domain.refills import Shortage
 from cutlass.simulation.rebalancer import Rebalancer
 from cutlass.simulation.store import Store
-from cutlass.simulation.world import READ_FACTOR, World
+from cutlass.simulation.world import READ_FACTOR, Signal, Step, World
 
 _DRY_MS = 1000.0
 """How long a shortage is believed without asking around again."""
 
-_POLL_MS = 25.0
-"""How often those who wait for another's search look at the pools."""
+_NOTICE_MS = 25.0
+"""Within what time those who wait for another's search notice that it ended, or that a pool got units."""
 
 Key = int | None
 """Whose shortage it is: a user's, or everybody's."""
 
-Answer = Generator[float, None, Reason | None]
+Answer = Generator[Step, None, Reason | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Shortages:
         self._setting = world.setting
         self._rebalancer = rebalancer
         self._dry: dict[Key, _Dry] = {}
-        self._searching: set[Key] = set()
+        self._searching: dict[Key, Signal] = {}
+        store.on_units = self._units_came
 
     def copies(self, user: int) -> dict[str, Allotment | None]:
         """Find the copies here of a user's allotments in the other regions."""
@@ -69,15 +70,15 @@ class Shortages:
             return dry.reason
         if key in self._searching:
             while key in self._searching:
-                yield _POLL_MS
+                yield self._searching[key]
                 if not shortage.of_user and self._available(grants) >= units:
                     break
             return None
-        self._searching.add(key)
+        self._searching[key] = Signal()
         try:
             reason: Reason | None = yield from self._search(user, base, units, shortage, grants)
         finally:
-            self._searching.discard(key)
+            world.wake(self._searching.pop(key), _NOTICE_MS)
         if reason is not None:
             self._dry[key] = _Dry(world.now + _DRY_MS, units, reason)
             # Whoever waited for the search does not wait for this.
@@ -85,6 +86,11 @@ class Shortages:
                 self._dry.pop(key, None)
                 return None
         return reason
+
+    def _units_came(self) -> None:
+        """A pool got units: whoever waits for units looks whether they will do."""
+        for signal in self._searching.values():
+            self._world.wake(signal, _NOTICE_MS)
 
     def _search(self, user: int, base: Allotment, units: int, shortage: Shortage, grants: list[Grant]) -> Answer:
         reached = Reason.USER_LIMIT_REACHED if shortage.of_user else Reason.CREDITS_EXHAUSTED

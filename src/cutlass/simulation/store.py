@@ -1,7 +1,7 @@
 """What one region stores, written as DynamoDB writes: each write atomic, under the conditions of `storage`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 from cutlass.domain import pools
@@ -51,6 +51,7 @@ class Store:
         self.allotments: dict[int, Item[Allotment]] = {}
         self.roster: list[int] = []
         self.write_units = 0
+        self.on_units: Callable[[], None] = lambda: None
 
     def allotment(self, user: int) -> Allotment | None:
         """Read a user's allotment as it is now."""
@@ -82,7 +83,11 @@ class Store:
     def write_pool(self, pool: Pool, now: float) -> None:
         """Replace a pool in a write of its own."""
         self.write_units += ITEM_UNITS
-        self.pools[pool.grant_id].write(pool, now, self.network)
+        item = self.pools[pool.grant_id]
+        more = pool.available > item.value.available
+        item.write(pool, now, self.network)
+        if more:
+            self.on_units()
 
     def write(self, user: int, allotment: Allotment, now: float) -> None:
         """Replace an allotment in a write of its own."""
@@ -116,9 +121,11 @@ class Store:
             item.write(changed, now, self.network)
         for (target, units), draw in zip(targets, draws, strict=True):
             pool, hint = target.value, pools.measure(draw.pool, units, filled.refilled_ms)
-            measured = replace(pool, rate=hint.rate, rated_units=hint.rated_units, rated_ms=hint.rated_ms)
             drawn = replace(
-                measured,
+                pool,
+                rate=hint.rate,
+                rated_units=hint.rated_units,
+                rated_ms=hint.rated_ms,
                 available=pool.available - units,
                 allotted=pool.allotted + units,
                 members=pool.members + (met is None),
@@ -150,4 +157,5 @@ class Store:
             pool = by_key[key].value
             back = replace(pool, available=pool.available + units, returned=pool.returned + units)
             by_key[key].write(back, now, self.network)
+        self.on_units()
         return set()

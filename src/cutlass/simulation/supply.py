@@ -15,12 +15,12 @@ from cutlass.domain.refills import Draw, Shortage
 from cutlass.simulation.rebalancer import Rebalancer
 from cutlass.simulation.shortages import Shortages
 from cutlass.simulation.store import Store
-from cutlass.simulation.world import READ_FACTOR, TRANSACTION_FACTOR, World
+from cutlass.simulation.world import READ_FACTOR, TRANSACTION_FACTOR, Step, World
 
 _RACES = 16
 """Plans made for one shortage before the decision looks at its allotment again."""
 
-Answer = Generator[float, None, Reason | None]
+Answer = Generator[Step, None, Reason | None]
 
 
 class Supply:

@@ -7,8 +7,8 @@ from cutlass.domain.allotments import Allotment
 from cutlass.domain.grants import Grant
 from cutlass.simulation.store import ITEM_UNITS, Store
 
-LOOKED_AT = 500
-"""Allotments one sweep looks at."""
+LOOKED_AT, PAGES = 500, 10
+"""Allotments read at once, and how many times as many one sweep looks at."""
 
 TOGETHER = 25
 """Allotments emptied in one transaction."""
@@ -38,12 +38,8 @@ class Sweep:
         """Read the next allotments on the roster; the next sweep goes on behind them."""
         roster = self._store.roster
         start = self.cursor if self.cursor < len(roster) else 0
-        looked = (
-            (roster[start:] + roster[:start])[:LOOKED_AT]
-            if len(roster) <= LOOKED_AT
-            else roster[start : start + LOOKED_AT]
-        )
-        self.cursor = start + len(looked)
+        looked = roster[start : start + LOOKED_AT]
+        self.cursor = start + LOOKED_AT if len(looked) == LOOKED_AT else 0
         return [(user, self._store.allotments[user].value) for user in looked]
 
     def take(self, found: Found, now: float) -> int:

@@ -11,8 +11,22 @@ from cutlass.simulation.scenarios import Scenario
 from cutlass.simulation.setting import START_MS, Setting
 from cutlass.simulation.store import Store
 
-Wait = Generator[float, None, Any]
-"""A process: it yields how many milliseconds it waits for, and goes on unless its region went down."""
+
+
+class Signal:
+    """What processes wait for, as long as it takes; each `wake` of the world lets all of them look again."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[_Process, float]] = []
+
+
+Step = float | Signal
+"""What a process waits for: so many milliseconds, or a signal."""
+
+Wait = Generator[Step, None, Any]
+"""A process: it yields what it waits for, and goes on unless its region went down meanwhile."""
 
 WRITE_MS, SPREAD = 5.0, 0.34
 """Median of a local write, and the width of its log-normal distribution: 11 ms at the 99th percentile."""
@@ -80,16 +94,32 @@ class World:
         """Begin a process in a region; `done` gets what it returns, `lost` is called if its region went down."""
         self._step(_Process(steps, region, done, lost))
 
+    def wake(self, signal: Signal, within: float) -> None:
+        """Let those who wait for a signal go on, each within so many milliseconds."""
+        waiting, signal.waiting = signal.waiting, []
+        for process, since in waiting:
+            if self.network.outages[process.region] and self.network.fails_within(process.region, since, self.now):
+                process.steps.close()
+                self._push(self.now, process.lost)
+            else:
+                self._wait(process, within * self.rng.random())
+
     def _push(self, at: float, what: "_Process | Callable[[], None]") -> None:
         self._order += 1
         heapq.heappush(self._queue, (at, self._order, what))
 
     def _step(self, process: _Process) -> None:
         try:
-            delay = next(process.steps)
+            step = next(process.steps)
         except StopIteration as stop:
             process.done(stop.value)
             return
+        if isinstance(step, Signal):
+            step.waiting.append((process, self.now))
+        else:
+            self._wait(process, step)
+
+    def _wait(self, process: _Process, delay: float) -> None:
         if self.network.outages[process.region] and self.network.fails_within(
             process.region, self.now, self.now + delay
         ):
