@@ -96,7 +96,7 @@ PEERS = (
     ),
     Peer(
         key="transactions",
-        name="TransactWriteItems",
+        name="one transaction (TransactWriteItems)",
         about="the user's counter, the organisation's and an item that remembers the request, in one transaction",
         program=_ours("transactions"),
     ),
@@ -106,6 +106,7 @@ PEERS = (
         about="the same transaction, made in one region for callers of both",
         program=_ours("transactions"),
         far=True,
+        warm=0,  # its counters are there already, and each decision takes a long way
     ),
     Peer(
         key="shared-counter",

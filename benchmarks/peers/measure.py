@@ -32,7 +32,7 @@ CLIENTS = 16
 """Clients of all workers together where throughput is measured."""
 
 CAP_CLIENTS = 64
-_COUNTED = 10
+_COUNTED = 5
 """Decisions of each user that are counted."""
 
 

@@ -74,7 +74,8 @@ def table(results: Mapping[str, Any]) -> Iterator[str]:
             _oversold(row["cap_in_one_region"]),
             _oversold(row["cap_in_two_regions"]),
         ]
-        yield f"| {row['name']} | {' | '.join(cells)} |"
+        name = row["name"] if place else f"**{row['name']}**"
+        yield f"| {name} | {' | '.join(cells)} |"
     yield ""
     yield f"{results['engine']}; {in_words(results['machine'])}."
     for line in results["skipped"]:
