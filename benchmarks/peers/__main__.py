@@ -17,8 +17,12 @@ from benchmarks.machine import describe
 from benchmarks.peers import catalogue, measure, show
 from benchmarks.peers.catalogue import PEERS, Peer
 from benchmarks.peers.results import Results, Row, newest
+from cutlass.domain.errors import CutlassError
 from cutlass.platform.local import base_environment
 from tests.support.engines import DYNOXIDE_HINT, dynoxide_binary
+
+FAILURES = (RuntimeError, subprocess.SubprocessError, CutlassError)
+"""What ends the measuring of one peer, and not of the others."""
 
 CAP = 1_000
 RATE = 10
@@ -44,7 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = Results(describe("python -m benchmarks.peers"), _engine(), catalogue.versions())
     results.skipped += missing.values()
     present = [peer for peer in chosen if peer.key not in missing]
-    results.rows += _measure(present, options.seconds, options.rounds, options.cap)
+    _measure(results, present, options.seconds, options.rounds, options.cap)
+    if not results.rows:
+        print("\n".join(["nothing could be measured", *results.skipped]), file=sys.stderr)
+        return 1
     path = results.write()
     _tell(f"wrote {path.relative_to(catalogue.ROOT)}")
     print(json.dumps(results.as_dict(), indent=2) if options.json else "\n".join(show.table(results.as_dict())))
@@ -88,25 +95,34 @@ def _engine() -> str:
     return done.stdout.strip()
 
 
-def _measure(peers: Sequence[Peer], seconds: float, rounds: int, cap: int) -> list[Row]:
-    """Measure everyone in turns: what else the machine does meets all of them alike."""
+def _measure(results: Results, peers: Sequence[Peer], seconds: float, rounds: int, cap: int) -> None:
+    """Measure everyone in turns: what else the machine does meets all of them alike. Who fails is left out."""
     met: dict[tuple[str, int], list[measure.Met]] = defaultdict(list)
+    failed: set[str] = set()
     for number in range(1, rounds + 1):
         for clients in (1, measure.CLIENTS):
-            for peer in peers:
+            for peer in (peer for peer in peers if peer.key not in failed):
                 _tell(f"round {number} of {rounds}: {peer.name}, clients: {clients}")
-                met[peer.key, clients].append(measure.speed(peer, clients=clients, seconds=seconds))
-    rows = []
-    for peer in peers:
-        _tell(f"{peer.name}: counting requests")
-        costs = _costs(peer)
-        _tell(f"{peer.name}: {measure.CAP_CLIENTS} clients ask for more than {cap:,} units")
-        one = measure.capped(peer, cap)
-        _tell(f"{peer.name}: the same in two regions")
-        two = measure.capped_in_two_regions(peer, cap)
+                try:
+                    met[peer.key, clients].append(measure.speed(peer, clients=clients, seconds=seconds))
+                except FAILURES as error:
+                    failed.add(peer.key)
+                    results.skipped.append(f"{peer.name} failed: {error}")
+    for peer in (peer for peer in peers if peer.key not in failed):
         speeds = [measure.summary(clients, met[peer.key, clients]) for clients in (1, measure.CLIENTS)]
-        rows.append(Row(peer, *costs, *speeds, one, two))
-    return rows
+        try:
+            results.rows.append(_row(peer, speeds, cap))
+        except FAILURES as error:
+            results.skipped.append(f"{peer.name} failed: {error}")
+
+
+def _row(peer: Peer, speeds: Sequence[measure.Speed], cap: int) -> Row:
+    _tell(f"{peer.name}: counting requests")
+    costs = _costs(peer)
+    _tell(f"{peer.name}: {measure.CAP_CLIENTS} clients ask for more than {cap:,} units")
+    one = measure.capped(peer, cap)
+    _tell(f"{peer.name}: the same in two regions")
+    return Row(peer, *costs, *speeds, one, measure.capped_in_two_regions(peer, cap))
 
 
 def _costs(peer: Peer) -> tuple[float, float, float, float]:
@@ -124,8 +140,9 @@ def _costs(peer: Peer) -> tuple[float, float, float, float]:
             found.metering_write_units,
         )
     counts, decisions = measure.count(peer)
-    requests = sum(counts.requests.values())
-    return requests / decisions, counts.write_units / decisions, counts.read_units / decisions, 0.0
+    totals = (sum(counts.requests.values()), counts.write_units, counts.read_units)
+    requests, write_units, read_units = (round(total / decisions, 4) for total in totals)
+    return requests, write_units, read_units, 0.0
 
 
 def _tell(line: str) -> None:

@@ -1,15 +1,23 @@
 """Requests are signed as AWS says, and go out as they were signed."""
 
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 import urllib3
 from botocore import auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from urllib3.connection import HTTPConnection
 
 from cutlass.storage.signing import Signer
 from cutlass.storage.transport import Transport
@@ -61,18 +69,43 @@ class Seen(http.server.BaseHTTPRequestHandler):
         """Keep the output clean."""
 
 
-@pytest.fixture
-def endpoint() -> Iterator[str]:
+@pytest.fixture(params=["http", "https"])
+def endpoint(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     Seen.requests = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Seen)
+    if request.param == "https":
+        certificate = tmp_path / "certificate.pem"
+        certificate.write_bytes(self_signed())
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{request.param}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def self_signed() -> bytes:
+    """Make a key and a certificate of 127.0.0.1, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def test_a_request_arrives_whole_over_one_connection_after_the_other(endpoint: str) -> None:
@@ -97,3 +130,15 @@ def test_no_answer_in_time_is_an_error_of_the_transport() -> None:
         with pytest.raises(urllib3.exceptions.HTTPError):
             transport.post("DynamoDB_20120810.GetItem", b"{}", 0.05)
         transport.close()
+
+
+def test_head_and_body_go_out_together(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    send = HTTPConnection.send
+    monkeypatch.setattr(HTTPConnection, "send", lambda self, data: (sent.append(data), send(self, data))[1])
+    transport = Transport(endpoint, "eu-west-2", Credentials("111111111111", "local"))
+    for _ in range(2):
+        transport.post("DynamoDB_20120810.GetItem", BODY, 5.0)
+    transport.close()
+    assert len(sent) == 2, "two packets of one request would wake the other side twice"
+    assert all(data.startswith(b"POST / ") and data.endswith(BODY) for data in sent)
