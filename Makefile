@@ -6,9 +6,10 @@ LOCK := requirements/lock.txt
 STAMP := $(VENV)/.installed
 
 CHECKOV := requirements/checkov.txt
+ZAE := requirements/zae.txt
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --quiet
 
-.PHONY: up down test test-deploy setup lint lock infra-docs benchmark clean help
+.PHONY: up down test test-deploy setup lint lock infra-docs bench clean help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -41,15 +42,16 @@ lint: setup  ## ruff, mypy and the contract files
 	$(BIN)/mypy
 	$(BIN)/python -m cutlass.contracts
 
-lock: setup  ## resolve pyproject.toml again into the lock file, and the pins of checkov
+lock: setup  ## resolve pyproject.toml again into the lock file, and the pins of checkov and zae-limiter
 	$(COMPILE) pyproject.toml --extra dev -o $(LOCK)
 	echo 'checkov>=3.2,<4' | $(COMPILE) - -o $(CHECKOV)
+	echo 'zae-limiter==0.17.0' | $(COMPILE) - -o $(ZAE)
 
 infra-docs: setup  ## write inputs and outputs into the READMEs of the Terraform layers
 	$(BIN)/python -m tests.infra.readme
 
-benchmark: setup  ## measure a decision, on every engine this machine has
-	$(BIN)/python -m benchmarks.decision
+bench: setup  ## measure Cutlass beside its peers (minutes; installs them under build/, needs npm)
+	$(BIN)/python -m benchmarks.peers --install
 
 clean:  ## remove the virtual environment, caches and the local platform's state
 	@test ! -x $(BIN)/cutlass || $(BIN)/cutlass down

@@ -3,10 +3,15 @@
 Without it the rings of the allotments would only grow, and a decision would cost more than it does.
 """
 
+import os
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from benchmarks.machine import ROOT
 from cutlass.contracts import load_tables, load_topology
 from cutlass.platform.errors import PlatformError
 from cutlass.platform.local import ENVIRONMENT
@@ -34,6 +39,18 @@ def run(endpoint: str, stop: threading.Event) -> None:
             store.meter.record(records)
         if len(records) < _BATCH:
             stop.wait(WINDOW_SECONDS)
+
+
+@contextmanager
+def beside(endpoint: str, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run the consumer of an engine in a process of its own, with a function's environment."""
+    command = [sys.executable, "-m", "benchmarks.consumer", endpoint]
+    consumer = subprocess.Popen(command, env=os.environ | environment, cwd=ROOT)
+    try:
+        yield
+    finally:
+        consumer.terminate()
+        consumer.wait(timeout=20)
 
 
 def main() -> None:

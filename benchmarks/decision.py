@@ -1,4 +1,4 @@
-"""Measures a decision: alone, through the gateway, and beside its peers, on every engine there is.
+"""Measures a decision on every engine there is: its parts, through the gateway, and what it costs.
 
 Prints tables; with --json also writes every figure to a file. Progress goes to stderr. Nothing here passes
 or fails by a time.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cost, gateway, zae
+from benchmarks import cost, gateway
 from benchmarks.load import Round, Sample, run, summarise
 from benchmarks.machine import describe
 from benchmarks.report import Results, show
@@ -30,8 +30,6 @@ ROUNDS = 5
 RATES = (1, 10, 100)
 """Decisions per second of one user whose cost is counted."""
 
-ZAE_HINT = "zae-limiter is not installed: pip install zae-limiter, there or where --zae-python points"
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
@@ -45,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if engine == "dynoxide" and dynoxide_binary() is None:
             results.skipped.append(DYNOXIDE_HINT)
             continue
-        _speed(results, engine, options.seconds, options.zae_python)
+        _speed(results, engine, options.seconds)
         if not options.no_cost:
             _costs(results, engine)
     show(results, Console(width=None if sys.stdout.isatty() else 150))
@@ -63,9 +61,6 @@ def _parser() -> argparse.ArgumentParser:
         "--engine", action="append", choices=ENGINES, help="measure on this engine only; may be repeated"
     )
     parser.add_argument("--no-cost", action="store_true", help="leave out what is counted in simulated time")
-    parser.add_argument(
-        "--zae-python", default=sys.executable, metavar="PYTHON", help="the Python that has zae-limiter"
-    )
     return parser
 
 
@@ -79,20 +74,18 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _speed(results: Results, engine: str, seconds: float, zae_python: str) -> None:
+def _speed(results: Results, engine: str, seconds: float) -> None:
     for clients in CLIENTS:
         with staged(engine) as stage:  # a new one: dynoxide gets slower with every record of its streams
             _tell(f"{engine}: stocking allotments")
             stock(stage)
-            results.samples += _beside_each_other(results, stage, clients, seconds / ROUNDS, zae_python)
+            results.samples += _beside_each_other(stage, clients, seconds / ROUNDS)
     if engine == "ministack":  # what the local platform runs on
         results.samples += _through_gateway(engine, seconds)
     results.samples.sort(key=lambda sample: (ENGINES.index(sample.engine), sample.clients))
 
 
-def _beside_each_other(
-    results: Results, stage: Stage, clients: int, seconds: float, zae_python: str
-) -> list[Sample]:
+def _beside_each_other(stage: Stage, clients: int, seconds: float) -> list[Sample]:
     """Measure all subjects in turn, several times: what else the machine does meets all of them alike."""
     calls = {subject: make(stage, clients) for subject, make in SUBJECTS.items()}
     rounds: dict[str, list[Round]] = defaultdict(list)
@@ -100,22 +93,7 @@ def _beside_each_other(
         _tell(f"{stage.engine}: clients: {clients}, round {number} of {ROUNDS}")
         for subject, clients_calls in calls.items():
             rounds[subject].append(run(clients_calls, seconds))
-        if (peer := _zae_round(results, stage, clients, seconds, zae_python)) is not None:
-            rounds[zae.SUBJECT].append(peer)
     return [summarise(subject, stage.engine, measured) for subject, measured in rounds.items()]
-
-
-def _zae_round(results: Results, stage: Stage, clients: int, seconds: float, python: str) -> Round | None:
-    if ZAE_HINT in results.skipped:
-        return None
-    measured = zae.run_elsewhere(
-        python, endpoint=stage.endpoint, aws_region=stage.aws_region, clients=clients, seconds=seconds
-    )
-    if measured is None:
-        results.skipped.append(ZAE_HINT)
-        return None
-    peer, results.peer_costs[f"{zae.SUBJECT}, {stage.engine}"] = measured
-    return peer
 
 
 def _through_gateway(engine: str, seconds: float) -> list[Sample]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-Call = Callable[[], None]
-"""One call of what is measured; raises where the answer is not the one expected."""
+Call = Callable[[], bool | None]
+"""One call of what is measured; False where it was refused, raises where the answer is not one of its answers."""
 
 _WARM_UP_SHARE, _LONGEST_WARM_UP = 0.2, 1.0
 
@@ -49,53 +49,76 @@ class Sample:
 
 
 class _Client(threading.Thread):
-    def __init__(self, call: Call, barrier: threading.Barrier, seconds: float) -> None:
+    def __init__(self, call: Call, barrier: threading.Barrier, seconds: float, times: int | None) -> None:
         super().__init__(daemon=True)
         self._call = call
         self._barrier = barrier
         self._seconds = seconds
+        self._times = times
         self.latencies: list[float] = []
         self.failures: list[str] = []
+        self.refused = 0
 
     def run(self) -> None:
-        self._loop(min(_LONGEST_WARM_UP, _WARM_UP_SHARE * self._seconds))
+        if self._times is None:
+            self._loop(min(_LONGEST_WARM_UP, _WARM_UP_SHARE * self._seconds))
         self.latencies.clear()
         self.failures.clear()
+        self.refused = 0
         self._barrier.wait()
         self._loop(self._seconds)
         self._barrier.wait()
 
     def _loop(self, seconds: float) -> None:
         started = now = time.perf_counter()
-        while now - started < seconds:
+        while now - started < seconds and (self._times is None or self._answered < self._times):
             before = now
             try:
-                self._call()
+                allowed = self._call()
             except Exception as error:  # noqa: BLE001 (a failed call is a result of the measurement)
                 self.failures.append(f"{type(error).__name__}: {error}")
                 now = time.perf_counter()
             else:
                 now = time.perf_counter()
                 self.latencies.append(now - before)
+                self.refused += allowed is False
+
+    @property
+    def _answered(self) -> int:
+        return len(self.latencies) + len(self.failures)
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What clients met in one round: latencies and elapsed time in seconds, CPU seconds of this process."""
+    """What clients met in one round: latencies and elapsed time in seconds, CPU seconds of this process.
+
+    `refused` of the calls behind the latencies were answered with a refusal.
+    """
 
     clients: int
     latencies: list[float]
     failures: list[str]
     elapsed: float
     cpu: float
+    refused: int = 0
 
 
-def run(calls: Sequence[Call], seconds: float) -> Round:
-    """Run one client per call, all at once, for so many seconds after a warm-up."""
+def run(
+    calls: Sequence[Call], seconds: float, *, times: int | None = None, ready: Callable[[], None] | None = None
+) -> Round:
+    """Run one client per call, all at once, for so many seconds after a warm-up.
+
+    With `times`, each client makes so many calls, without a warm-up, and the seconds only bound them. `ready` is
+    called when all are about to begin, which they do when it returns.
+    """
     barrier = threading.Barrier(len(calls) + 1)
-    clients = [_Client(call, barrier, seconds) for call in calls]
+    clients = [_Client(call, barrier, seconds, times) for call in calls]
     for client in clients:
         client.start()
+    while barrier.n_waiting < len(clients):
+        time.sleep(0.002)
+    if ready:
+        ready()
     barrier.wait()
     began, cpu_began = time.perf_counter(), time.process_time()
     barrier.wait()
@@ -108,6 +131,19 @@ def run(calls: Sequence[Call], seconds: float) -> Round:
         failures=[failure for client in clients for failure in client.failures],
         elapsed=elapsed,
         cpu=cpu,
+        refused=sum(client.refused for client in clients),
+    )
+
+
+def together(rounds: Sequence[Round]) -> Round:
+    """Take rounds that processes made side by side for one."""
+    return Round(
+        clients=sum(one.clients for one in rounds),
+        latencies=[latency for one in rounds for latency in one.latencies],
+        failures=[failure for one in rounds for failure in one.failures],
+        elapsed=max(one.elapsed for one in rounds),
+        cpu=sum(one.cpu for one in rounds),
+        refused=sum(one.refused for one in rounds),
     )
 
 

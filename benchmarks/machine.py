@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
+"""The checkout, from which every process of a benchmark is started."""
+
 
 def describe(command: str) -> dict[str, str | int]:
     """Return what a reader needs to judge the numbers of a run of `command`."""

@@ -14,12 +14,11 @@ from benchmarks.machine import in_words
 
 @dataclass(slots=True)
 class Results:
-    """All that one run measured; `peer_costs` are requests and write units of peers, `skipped` says why."""
+    """All that one run measured; `skipped` says what it could not, and why."""
 
     machine: dict[str, str | int]
     samples: list[Sample] = field(default_factory=list)
     costs: list[Cost] = field(default_factory=list)
-    peer_costs: dict[str, dict[str, Any]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -28,7 +27,6 @@ class Results:
             "machine": self.machine,
             "samples": [sample.as_dict() | ratios(sample, self.samples) for sample in self.samples],
             "costs": [cost.as_dict() for cost in self.costs],
-            "peer_costs": self.peer_costs,
             "skipped": self.skipped,
         }
 
@@ -51,9 +49,6 @@ def show(results: Results, console: Console) -> None:
         console.print(_speed(results.samples))
     if results.costs:
         console.print(_costs(results.costs))
-    for subject, cost in results.peer_costs.items():
-        requests = ", ".join(f"{count} {name}" for name, count in cost["requests"].items())
-        console.print(f"{subject}: {requests}; {cost['write_units']} write units each")
     for reason in results.skipped:
         console.print(f"skipped: {reason}")
 

@@ -1,14 +1,14 @@
 """An engine with an organisation that has enough of everything, and the consumer beside it."""
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import consumer
+from benchmarks.peers.protocol import ORG, USERS
 from cutlass.contracts import load_topology
 from cutlass.domain.organisations import Organisation
 from cutlass.platform.local import base_environment, function_environment
@@ -16,9 +16,6 @@ from cutlass.storage import Store, open_store
 from tests.support import engines
 
 REGION = "london"
-ORG = "bench"
-USERS = tuple(f"user{number}" for number in range(64))
-"""Clients take the users in turn, so that a user's rate stays one that an allotment is made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +55,8 @@ def staged(name: str) -> Iterator[Stage]:
         organisation, _ = store.organisations.put(ORG, plan="enterprise", home_region=REGION)
         for user in USERS:
             store.organisations.put_user(ORG, user, limits={})
-        consumer = subprocess.Popen([sys.executable, "-m", "benchmarks.consumer", endpoint])
         try:
-            yield Stage(name, endpoint, aws_region, store, organisation)
+            with consumer.beside(endpoint, {}):
+                yield Stage(name, endpoint, aws_region, store, organisation)
         finally:
-            consumer.terminate()
-            consumer.wait(timeout=20)
             open_store.cache_clear()

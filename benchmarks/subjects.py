@@ -1,7 +1,6 @@
-"""What is measured in this process: the handler, its one write by two clients, and the naive way."""
+"""What is measured in this process: the handler, and its one write by two clients."""
 
 import itertools
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from benchmarks.events import usage_check_event
 from benchmarks.load import Call
 from benchmarks.stage import ORG, REGION, USERS, Stage
 from cutlass.domain.allotments import Spend, Verdict
@@ -28,7 +28,7 @@ METER, FEATURE = "requests", "default"
 def handler_calls(_stage: Stage, clients: int) -> list[Call]:
     """Make clients of the usage-check handler, called with events as API Gateway makes them."""
     turns = itertools.count()
-    events = [_event(user) for user in USERS]
+    events = [usage_check_event(ORG, user) for user in USERS]
 
     def call() -> None:
         answer = usage_check.handler(events[next(turns) % len(events)], None)
@@ -36,21 +36,6 @@ def handler_calls(_stage: Stage, clients: int) -> list[Call]:
             raise RuntimeError(f"{answer['statusCode']} {answer['body']}")
 
     return [call] * clients
-
-
-def _event(user: str) -> dict[str, Any]:
-    return {
-        "httpMethod": "POST",
-        "path": "/usage-check",
-        "resource": "/usage-check",
-        "headers": {"Content-Type": "application/json"},
-        "requestContext": {
-            "requestId": "benchmark",
-            "authorizer": {"principalId": "benchmark", "kind": "service", "scope": "usage/check"},
-        },
-        "body": json.dumps({"user_id": user, "org_id": ORG}),
-        "isBase64Encoded": False,
-    }
 
 
 def stock(stage: Stage) -> None:
@@ -72,31 +57,10 @@ def boto3_calls(stage: Stage, clients: int) -> list[Call]:
     return [_consumer(stage, Allotments(client, stage.store.allotments.table, REGION))] * clients  # type: ignore[arg-type]
 
 
-def naive_calls(stage: Stage, clients: int) -> list[Call]:
-    """Make clients of one counter that everybody shares: no request ids, no ledger, one region."""
-    client = boto3_client(stage, clients)
-    table = stage.store.allotments.table
-    key = {"pk": {"S": f"{REGION}#{ORG}#counter"}, "sk": {"S": "counter"}}
-    client.put_item(TableName=table, Item=key | {"used": {"N": "0"}})
-
-    def call() -> None:
-        client.update_item(
-            TableName=table,
-            Key=key,
-            UpdateExpression="SET used = used + :n",
-            ConditionExpression="used < :limit",
-            ExpressionAttributeValues={":n": {"N": "1"}, ":limit": {"N": str(PLENTY)}},
-            ReturnValues="UPDATED_NEW",
-        )
-
-    return [call] * clients
-
-
 SUBJECTS: dict[str, Callable[[Stage, int], list[Call]]] = {
     "usage-check handler": handler_calls,
     "its write, our client": lean_calls,
     "its write, boto3": boto3_calls,
-    "naive shared counter, boto3": naive_calls,
 }
 """Everything measured in this process, by name; the first is what the others are compared with."""
 

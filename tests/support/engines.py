@@ -17,7 +17,8 @@ from cutlass.platform.provision import ensure_table
 from cutlass.platform.streams import StreamReader
 from cutlass.platform.wire import Wire
 
-DYNOXIDE_HINT = "dynoxide is not installed: npm install --prefix build/engines @dynoxide/linux-x64@1.2.1"
+DYNOXIDE = "@dynoxide/linux-x64@1.2.1"
+DYNOXIDE_HINT = f"dynoxide is not installed: npm install --prefix build/engines {DYNOXIDE}"
 DYNAMODB_LOCAL_HINT = "DynamoDB Local is not installed: it needs Java 17, and docs/testing.md says how to get it"
 
 _ENGINES = Path(__file__).parents[2] / "build/engines"

@@ -1,4 +1,4 @@
-"""DynamoDB's JSON protocol over urllib3, signed by botocore.
+"""DynamoDB's JSON protocol over urllib3.
 
 A boto3 client costs a third of a second at a cold start and half a millisecond of CPU per call (measured,
 docs/decisions/0003-lean-dynamodb-client.md), most of a decision. This client sends the same requests, keeps
@@ -8,20 +8,21 @@ write of ours is conditional, or a transaction of such writes.
 
 import json
 import random
+import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials, EnvProvider
+from botocore.credentials import Credentials
 
 from cutlass.domain.errors import UnavailableError
 from cutlass.storage.codec import Item, Wire, decode_item, encode_item
+from cutlass.storage.transport import Transport
 
 _RETRYABLE = {
     "InternalServerError",
@@ -35,6 +36,7 @@ _RETRYABLE = {
 }
 _CANCELLED_BY_RACE = {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"}
 _BACKOFF_SECONDS = 0.02
+_NAME = re.compile(r"#(\w+)", re.ASCII)
 _BATCH = 100  # keys DynamoDB takes in one BatchGetItem
 
 
@@ -127,10 +129,9 @@ class Dynamo:
         self.aws_region = aws_region
         self.timeout_seconds = timeout_seconds
         self.tally = tally
-        self._url = endpoint or f"https://{api.host}.{aws_region}.amazonaws.com"
         self._target = api.target
-        self._credentials = credentials
-        self._pool = urllib3.PoolManager(maxsize=64, retries=False)
+        url = endpoint or f"https://{api.host}.{aws_region}.amazonaws.com"
+        self._transport = Transport(url, aws_region, credentials)
 
     def get(self, table: str, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
         """Read one item, or None."""
@@ -279,15 +280,17 @@ class Dynamo:
         if self.tally:
             request = {**request, "ReturnConsumedCapacity": "TOTAL"}
         body = json.dumps(request, separators=(",", ":")).encode()
+        target = f"{self._target}.{operation}"
         deadline = time.monotonic() + self.timeout_seconds
         attempt = 0
         while True:
             problem = "no answer"
             try:
-                status, answer = self._send(operation, body, deadline - time.monotonic())
+                status, data = self._transport.post(target, body, deadline - time.monotonic())
             except urllib3.exceptions.HTTPError as error:
                 problem = type(error).__name__
             else:
+                answer = _json(data)
                 if status == 200:
                     if self.tally:
                         self.tally.add(operation, answer.get("ConsumedCapacity"))
@@ -298,28 +301,6 @@ class Dynamo:
             if time.monotonic() + pause >= deadline:
                 raise UnavailableError(f"the store did not answer in time ({problem})")
             time.sleep(pause)
-
-    def _send(self, operation: str, body: bytes, seconds: float) -> tuple[int, Wire]:
-        signed = AWSRequest(
-            method="POST",
-            url=self._url + "/",
-            data=body,
-            headers={
-                "Content-Type": "application/x-amz-json-1.0",
-                "X-Amz-Target": f"{self._target}.{operation}",
-            },
-        )
-        if self._credentials is None:
-            self._credentials = _find_credentials()
-        SigV4Auth(self._credentials, "dynamodb", self.aws_region).add_auth(signed)
-        timeout = urllib3.Timeout(connect=min(1.0, max(seconds, 0.001)), read=max(seconds, 0.001))
-        response = self._pool.request(
-            "POST", self._url + "/", body=body, headers=dict(signed.headers), timeout=timeout
-        )
-        try:
-            return response.status, json.loads(response.data)
-        except ValueError:
-            return response.status, {}
 
     def _refused(self, operation: str, answer: Wire) -> str:
         """Raise what a refusal means, or return its name when the request may be sent again."""
@@ -340,12 +321,20 @@ class Dynamo:
         raise DynamoError(kind, str(answer.get("message") or answer.get("Message") or answer))
 
 
+def _json(data: bytes) -> Wire:
+    """Read an answer; one that is not JSON, as of something in between, is taken for an empty one."""
+    try:
+        answer: Wire = json.loads(data)
+    except ValueError:
+        return {}
+    return answer
+
+
 def expression(update: str, condition: str | None = None, **values: Any) -> Wire:
     """Make an update's expressions: `#name` stands for attribute `name`, `:name` for value `name`."""
-    names = {word for text in (update, condition or "") for word in _words(text, "#")}
     wire: Wire = {"UpdateExpression": update}
-    if names:
-        wire["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+    if names := _names(update, condition or ""):
+        wire["ExpressionAttributeNames"] = dict(names)
     if values:
         wire["ExpressionAttributeValues"] = {f":{name}": encode_item({"v": v})["v"] for name, v in values.items()}
     if condition:
@@ -388,19 +377,7 @@ def _key(pk: str, sk: str) -> Wire:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
-def _words(text: str, sign: str) -> Iterator[str]:
-    for part in text.split(sign)[1:]:
-        end = next((i for i, c in enumerate(part) if not (c.isalnum() or c == "_")), len(part))
-        yield part[:end]
-
-
-def _find_credentials() -> Credentials:
-    """Read credentials from the environment, as in Lambda; elsewhere as botocore finds and renews them."""
-    found = EnvProvider().load()
-    if found is None:
-        from botocore.session import Session  # noqa: PLC0415 - slow to import, and never needed in Lambda
-
-        found = Session().get_credentials()
-    if found is None:
-        raise UnavailableError("no AWS credentials were found")
-    return found
+@lru_cache(maxsize=1024)
+def _names(*texts: str) -> dict[str, str]:
+    """Find what the names in expressions stand for; the texts are few, and a decision's always the same."""
+    return {f"#{name}": name for text in texts for name in _NAME.findall(text)}

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.load import Round, percentile, run, summarise
+from benchmarks.load import Round, percentile, run, summarise, together
 from benchmarks.report import ratios
 from tests.unit.project.repository import ROOT
 
@@ -51,7 +51,25 @@ def test_a_failed_call_is_counted_and_ends_nothing() -> None:
     assert not measured.latencies, "and are not taken for answers"
 
 
-@pytest.mark.parametrize("name", ["decision", "client_cpu", "cold_start", "zae"])
+def test_so_many_calls_are_made_by_each_client_and_refusals_are_counted() -> None:
+    turns = iter([True, False, True, True, False, True])
+    measured = run([lambda: next(turns)] * 2, 60, times=3)
+    assert (len(measured.latencies), measured.refused, measured.failures) == (6, 2, [])
+
+
+def test_clients_begin_when_all_are_ready() -> None:
+    seen: list[str] = []
+    run([lambda: seen.append("call")] * 2, 60, times=1, ready=lambda: seen.append("ready"))  # type: ignore[func-returns-value]
+    assert seen == ["ready", "call", "call"]
+
+
+def test_rounds_made_side_by_side_take_as_long_as_the_longest() -> None:
+    one = Round(clients=2, latencies=[0.1], failures=[], elapsed=1.0, cpu=0.5, refused=1)
+    two = Round(clients=3, latencies=[0.2], failures=["no"], elapsed=2.0, cpu=0.5)
+    assert together([one, two]) == Round(5, [0.1, 0.2], ["no"], elapsed=2.0, cpu=1.0, refused=1)
+
+
+@pytest.mark.parametrize("name", ["decision", "client_cpu", "cold_start", "peers"])
 def test_a_benchmark_starts(name: str) -> None:
     command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

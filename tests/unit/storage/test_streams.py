@@ -80,20 +80,17 @@ def test_a_span_that_ends_before_it_begins_is_refused() -> None:
 def test_the_streams_are_asked_at_their_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    class Answer:
-        status, data = 200, b"{}"
-
-    def request(_method: str, url: str, **options: Any) -> Answer:
-        asked.append((url, options["headers"]["X-Amz-Target"]))
-        return Answer()
+    def exchange(headers: dict[str, str], *_: Any) -> tuple[int, bytes]:
+        asked.append((headers["host"], headers["x-amz-target"]))
+        return 200, b"{}"
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111111111111")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     for options in ({}, {"api": STREAMS}):
         client = Dynamo("eu-west-2", **options)
-        monkeypatch.setattr(client._pool, "request", request)
+        monkeypatch.setattr(client._transport, "exchange", exchange)
         client.call("DescribeIt", {})
     assert asked == [
-        ("https://dynamodb.eu-west-2.amazonaws.com/", "DynamoDB_20120810.DescribeIt"),
-        ("https://streams.dynamodb.eu-west-2.amazonaws.com/", "DynamoDBStreams_20120810.DescribeIt"),
+        ("dynamodb.eu-west-2.amazonaws.com", "DynamoDB_20120810.DescribeIt"),
+        ("streams.dynamodb.eu-west-2.amazonaws.com", "DynamoDBStreams_20120810.DescribeIt"),
     ]

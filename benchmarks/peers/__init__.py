@@ -1,0 +1,1 @@
+"""Cutlass and other ways to keep a limit on DynamoDB, measured in one run: `make bench` (docs/benchmarks.md)."""
