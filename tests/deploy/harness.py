@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cutlass.contracts import load_topology
+from cutlass.deploy.packages import Builder, Checkout
+from cutlass.deploy.wheels import Architecture
 from cutlass.platform.child import LIFELINE, socket_variable
 from tests.support.terraform import LAYERS, ROOT, Terraform
 
@@ -70,7 +72,13 @@ class Deployment:
             "AWS_SECRET_ACCESS_KEY": "local",
             "NO_PROXY": "127.0.0.1",
         }
-        return cls(Terraform.copied(folder, settings), environment).as_account(account)
+        copy = Terraform.copied(folder, settings)
+        # The emulator runs functions on this machine: it gets packages for it where those for Lambda would be.
+        packages = Builder(Checkout.of_this_code(), Architecture.LOCAL)
+        packages.build()
+        (folder / "build/lambda").mkdir(parents=True)
+        (folder / "build/lambda/arm64").symlink_to(packages.folder)
+        return cls(copy, environment).as_account(account)
 
     def as_account(self, account: str) -> "Deployment":
         """Return the same layers with other credentials: to the emulator a key of twelve digits is the account."""

@@ -14,6 +14,7 @@ from tests.support.terraform import INFRA
 LAYER = "200-compute-layer"
 REGIONS = load_topology().regions
 FUNCTIONS = load_functions()
+WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
 pytestmark = pytest.mark.usefixtures("terraform")
 
@@ -66,12 +67,11 @@ def test_a_role_allows_on_tables_what_the_contract_says_and_no_more(name: str, w
     own = workspace.partition("-")[2]
     function = FUNCTIONS[name]
     reads = {f"dynamodb:{action}" for action in READS - {"Scan"}}
-    writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
     wanted = {
         (action, region, table)
         for region in REGIONS
         for table, kind in access(function, region, own).items()
-        for action in (reads | writes if kind is Access.WRITE else reads)
+        for action in (reads | WRITES if kind is Access.WRITE else reads)
     }
     wanted |= {("dynamodb:Scan", own, table) for table in function.scans}
     assert granted(role(workspace, name), own, workspace) == wanted
@@ -81,7 +81,9 @@ def test_a_role_allows_on_tables_what_the_contract_says_and_no_more(name: str, w
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_write_is_of_an_item_of_the_region_it_is_sent_to(name: str, workspace: str) -> None:
     for statement in role(workspace, name):
-        if not {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} & set(as_list(statement["Action"])):
+        if not {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} & set(
+            as_list(statement["Action"])
+        ):
             continue
         places = {arn.split(":")[3] for arn in statement["Resource"]}
         (region,) = (region for region, facts in REGIONS.items() if {facts.aws_region} == places)
@@ -205,7 +207,9 @@ def test_dead_letters_come_from_the_queues_that_name_them() -> None:
             arn = f"arn:aws:sqs:eu-west-2:111111111111:cutlass-tech-{dead.queue}-dev-london"
             assert json.loads(told) == {"deadLetterTargetArn": arn, "maxReceiveCount": dead.max_receives}
             allowed = json.loads(queues[dead.queue].values["redrive_allow_policy"])
-            assert allowed["sourceQueueArns"] == [f"arn:aws:sqs:eu-west-2:111111111111:cutlass-tech-{name}-dev-london"]
+            assert allowed["sourceQueueArns"] == [
+                f"arn:aws:sqs:eu-west-2:111111111111:cutlass-tech-{name}-dev-london"
+            ]
 
 
 @pytest.mark.parametrize("workspace", WORKSPACES)
@@ -231,6 +235,8 @@ def test_alarms_are_where_detailed_monitoring_is() -> None:
 def test_a_package_that_is_missing_is_named_with_the_command_that_builds_it(tmp_path: Any) -> None:
     without = Planner(tmp_path)
     (tmp_path / "build/lambda/arm64/meter.zip").unlink()
-    told = " ".join(message for messages in without.outcome(LAYER, "dev-london").errors.values() for message in messages)
+    told = " ".join(
+        message for messages in without.outcome(LAYER, "dev-london").errors.values() for message in messages
+    )
     assert "There is no package of meter in build/lambda/arm64" in told
     assert ".venv/bin/cutlass package" in told

@@ -1,4 +1,4 @@
-"""The functions ask DynamoDB for no more than the contract lets them; every test of this folder is held to that."""
+"""The functions ask DynamoDB for what the contract lets them; every test of this folder is held to that."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 """What the functions' roles allow, enforced on a store as IAM would: by function, table, region and leading key.
 
-Policies are made from `tables` and `peer_tables` of contracts/functions.yaml, and no emulator enforces them. So what
-every function asks DynamoDB for is held against the contract where its parts run against a real engine.
+Policies are made from `tables` and `peer_tables` of contracts/functions.yaml, and no emulator enforces them. So
+what every function asks DynamoDB for is held against the contract where its parts run against a real engine.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,8 +36,8 @@ ENTRIES = {
     "heartbeat": ("usage.beat",),
     "reconcile": ("reconciliation.organisation",),
 }
-"""By function: the parts of the store its handler calls. Authorizer and plans have no table, and stream-recovery runs
-the handlers of others."""
+"""By function: the parts of the store its handler calls. Some have no table; stream-recovery runs the handlers of
+others."""
 
 _acting: ContextVar[tuple[str, str] | None] = ContextVar("acting", default=None)
 """The function that is running, and its region; what a test does by itself is nobody's."""

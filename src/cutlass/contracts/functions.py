@@ -13,8 +13,8 @@ from cutlass.contracts.nodes import Document, Node
 from cutlass.contracts.tables import Table, load_tables
 
 # Limits of AWS: a function runs 15 minutes (one behind API Gateway 29 s, which openapi.py checks), an account runs
-# 1,000 at once, of which 100 stay unreserved, a batch has 10,000 records and waits 5 minutes for them, a queue keeps a message 14 days, hides one that was
-# received for 12 hours and hands it out 1,000 times.
+# 1,000 at once, of which 100 stay unreserved, a batch has 10,000 records and waits 5 minutes for them, a queue
+# keeps a message 14 days, hides one that was received for 12 hours and hands it out 1,000 times.
 _MAX_TIMEOUT, _MAX_BATCH, _MAX_WINDOW, _MAX_RETRIES, _MAX_RETENTION = 900, 10_000, 300, 10_000, 14
 _MAX_VISIBILITY, _MAX_RECEIVES, _MIN_CONCURRENCY, _MAX_CONCURRENCY = 43_200, 1_000, 2, 1_000
 _DEFAULT_VISIBILITY = 30
@@ -229,7 +229,7 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
     )
     reentrant, streams, schedules = fields.get("reentrant"), fields.get("streams"), fields.get("schedules")
     sources, reads = fields.get("queues"), fields.get("reads_streams")
-    factor, reserved = fields.get("memory_factor"), fields.get("reserved_concurrency")
+    factor, reserved, scans = (fields.get(name) for name in ("memory_factor", "reserved_concurrency", "scans"))
     timeout = fields["timeout_seconds"].integer(1, _MAX_TIMEOUT)
     return Function(
         name=name,
@@ -245,9 +245,7 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
         reads_streams=tuple(_streamed(item, tables) for item in reads.items()) if reads else (),
         memory_factor=factor.integer(1, _MAX_FACTOR) if factor else 1,
         reserved_concurrency=reserved.integer(1, _RESERVABLE) if reserved else None,
-        scans=tuple(item.reference(tables, "table") for item in fields["scans"].items())
-        if "scans" in fields
-        else (),
+        scans=tuple(item.reference(tables, "table") for item in scans.items()) if scans else (),
     )
 
 

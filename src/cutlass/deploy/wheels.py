@@ -163,8 +163,9 @@ class Wheelhouse:
             command, capture_output=True, text=True, check=False, timeout=_DOWNLOAD_SECONDS
         )
         if done.returncode:
+            platform = f"{self._architecture}, Python {self.python}"
             raise PackageError(
-                f"pip cannot download the wheels for {self._architecture}, Python {self.python}: {_reason(done.stderr)}",
+                f"pip cannot download the wheels for {platform}: {_reason(done.stderr)}",
                 hint="without a connection, `cutlass package` works once the wheels are in build/wheels",
             )
 

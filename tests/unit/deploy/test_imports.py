@@ -23,7 +23,7 @@ TREE = {
     "cutlass/functions/planned.py": "from cutlass.contracts import load_plans\nPATH = 'regions.yaml'\n",
     "cutlass/helper.py": "import json, urllib3\n",
     "cutlass/contracts/__init__.py": CONTRACTS_PACKAGE,
-    "cutlass/contracts/plans.py": "def load_plans():\n    return 'plans.yaml', 'no.yaml', 'mails', 'a sentence', '..'\n",
+    "cutlass/contracts/plans.py": "def load_plans():\n    return 'plans.yaml', 'no.yaml', 'mails', 'a b', '..'\n",
     "cutlass/contracts/regions.py": "def load_regions():\n    return 'regions.yaml'\n",
 }
 

@@ -57,7 +57,8 @@ def make(tmp_path: Path) -> Make:
             data = wheel(files)
             (kept / f"{distribution.lower()}-1.0-py3-none-any.whl").write_bytes(data)
             needing = "botocore" if distribution == "six" else "cutlass (pyproject.toml)"
-            lock += f"{distribution}==1.0 \\\n    --hash=sha256:{hashlib.sha256(data).hexdigest()}\n    # via {needing}\n"
+            hashed = hashlib.sha256(data).hexdigest()
+            lock += f"{distribution}==1.0 \\\n    --hash=sha256:{hashed}\n    # via {needing}\n"
         checkout.lock.write_text(lock, encoding="utf-8")
         return checkout
 
@@ -205,5 +206,5 @@ def test_a_distribution_brings_all_it_needs() -> None:
     assert {pin.name for pin in lock.closure(["botocore"])} == {
         *("botocore", "jmespath", "python-dateutil", "six", "urllib3")
     }
-    with pytest.raises(PackageError, match="nonesuch is not in requirements/lock.txt"):
+    with pytest.raises(PackageError, match=r"nonesuch is not in requirements/lock\.txt"):
         lock.closure(["nonesuch"])
