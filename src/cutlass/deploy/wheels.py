@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -87,7 +88,7 @@ class Lock:
         PackageError
             None of the installed and locked ones has such a package.
         """
-        providers = [normal(name) for name in packages_distributions().get(package, [])]
+        providers = [normal(name) for name in _installed().get(package, [])]
         locked = [name for name in providers if name in self.pins]
         if not locked:
             raise PackageError(
@@ -95,6 +96,12 @@ class Lock:
                 hint="add it to pyproject.toml and run `make lock setup`",
             )
         return locked[0]
+
+
+@cache
+def _installed() -> Mapping[str, list[str]]:
+    """Return which distributions have which package; a look into every one that is installed."""
+    return packages_distributions()
 
 
 def normal(name: str) -> str:
