@@ -294,3 +294,20 @@ variable "allow_data_destruction" {
   default     = false
   nullable    = false
 }
+
+variable "decision_provisioned_concurrency" {
+  description = <<-EOT
+    How many execution environments of usage-check are kept waiting, for money, so that no decision meets a cold start. Of its
+    reserved concurrency in contracts/functions.yaml; 0 for none.
+
+    Example: 5
+  EOT
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.decision_provisioned_concurrency == floor(var.decision_provisioned_concurrency) && var.decision_provisioned_concurrency >= 0 && var.decision_provisioned_concurrency <= 400
+    error_message = "decision_provisioned_concurrency is ${var.decision_provisioned_concurrency}; it has to be a whole number from 0 to 400, which is what contracts/functions.yaml reserves for usage-check."
+  }
+}

@@ -4,19 +4,32 @@ None is closed in the HCL, which is written for AWS.
 """
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
 
+from cutlass.contracts import load_topology
 from cutlass.platform.child import follow_parent, inherited_socket
 from cutlass.platform.emulator import configure, serve
 from tests.deploy import gaps
 
 
+def surround_functions(endpoint: str) -> None:
+    """Set what functions inherit from the emulator: where AWS is, which they find by themselves in AWS."""
+    regions = load_topology().regions
+    os.environ["AWS_ENDPOINT_URL"] = endpoint
+    os.environ["CUTLASS_PEER_ENDPOINTS"] = json.dumps(dict.fromkeys(regions, endpoint))
+    # What a function imports comes from its zip, not from the checkout the tests run in.
+    os.environ.pop("PYTHONPATH", None)
+
+
 def main() -> int:
     follow_parent()
     listening = inherited_socket("emulator")
-    configure(Path(os.environ["CUTLASS_EMULATOR_FOLDER"]), listening.getsockname()[1])
+    port = listening.getsockname()[1]
+    configure(Path(os.environ["CUTLASS_EMULATOR_FOLDER"]), port)
+    surround_functions(f"http://127.0.0.1:{port}")
     gaps.close()
     asyncio.run(serve(listening.detach()))
     return 0

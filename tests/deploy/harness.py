@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from cutlass.contracts import load_topology
+from cutlass.deploy.packages import Builder, Checkout
+from cutlass.deploy.wheels import Architecture
 from cutlass.platform.child import LIFELINE, socket_variable
-from tests.support.terraform import LAYERS, ROOT, Terraform
+from tests.support.terraform import LAYERS, ROOT, Terraform, TerraformError
 
 BOOTSTRAP = "bootstrap"
+CHANGED = 2
+"""The exit code of a plan that would change something."""
 
 
 @contextmanager
@@ -70,7 +74,13 @@ class Deployment:
             "AWS_SECRET_ACCESS_KEY": "local",
             "NO_PROXY": "127.0.0.1",
         }
-        return cls(Terraform.copied(folder, settings), environment).as_account(account)
+        copy = Terraform.copied(folder, settings)
+        # The emulator runs functions on this machine: it gets packages for it where those for Lambda would be.
+        packages = Builder(Checkout.of_this_code(), Architecture.LOCAL)
+        packages.build()
+        (folder / "build/lambda").mkdir(parents=True)
+        (folder / "build/lambda/arm64").symlink_to(packages.folder)
+        return cls(copy, environment).as_account(account)
 
     def as_account(self, account: str) -> "Deployment":
         """Return the same layers with other credentials: to the emulator a key of twelve digits is the account."""
@@ -98,12 +108,18 @@ class Deployment:
 
     def destroy(self, layer: str, workspace: str) -> None:
         variables = f"-var-file=vars/{workspace}.tfvars"
-        self.run(layer, workspace, "destroy", "-no-color", "-auto-approve", variables)
+        # Nobody else touches what is on the emulator: it is as the state says, and need not be asked.
+        self.run(layer, workspace, "destroy", "-no-color", "-auto-approve", "-refresh=false", variables)
 
     def changes(self, layer: str, workspace: str) -> dict[str, list[str]]:
         """Plan again and return, per address, the attributes that would change."""
         variables = f"-var-file=vars/{workspace}.tfvars"
-        self.run(layer, workspace, "plan", "-no-color", variables, "-out=again.tfplan")
+        options = ("-no-color", "-detailed-exitcode", "-out=again.tfplan")
+        done = self.terraform.attempt(layer, "plan", variables, *options, data=workspace)
+        if done.returncode == 0:  # nothing to change, and nothing to read
+            return {}
+        if done.returncode != CHANGED:
+            raise TerraformError(f"terraform plan failed in {layer} {workspace}:\n{done.stdout}\n{done.stderr}")
         plan = json.loads(self.run(layer, workspace, "show", "-json", "again.tfplan"))
         return {
             change["address"]: differing(change["change"])

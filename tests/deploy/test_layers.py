@@ -1,6 +1,8 @@
 """All layers of dev on an emulator, as an operator would: these tests build on each other, in this order."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -8,9 +10,11 @@ import yaml
 
 from cutlass.contracts import load_tables, load_topology
 from cutlass.platform.wire import Wire
+from tests.deploy.calls import client, invoke, until
 from tests.deploy.conftest import ACCOUNT
 from tests.deploy.harness import BOOTSTRAP, Deployment, steps
 from tests.support.terraform import LAYERS, TerraformError
+from tests.unit.functions.fakes import SERVICE, event
 
 DRIFT = yaml.safe_load((Path(__file__).parent / "drift.yaml").read_text(encoding="utf-8"))
 STEPS = [pytest.param(*step, id="-".join(step)) for step in steps("dev")]
@@ -75,6 +79,42 @@ def test_each_region_encrypts_its_replica_with_its_own_key(deployment: Deploymen
             asked = {"TableName": f"cutlass-tech-{table.name}-dev"}
             told = Wire(endpoint, facts.aws_region).call("dynamodb", "DescribeTable", asked)["Table"]
             assert told["SSEDescription"]["KMSMasterKeyArn"] == keys["tables"], f"{table.name} in {region}"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_deployed_function_decides_on_the_deployed_table_and_its_stream_is_metered(
+    deployment: Deployment, endpoint: str, region: str
+) -> None:
+    org = f"org-{region}"
+
+    def call(function: str, *request: Any) -> dict[str, Any]:
+        answer = invoke(endpoint, region, function, event(*request, caller=SERVICE))
+        assert answer["statusCode"] in {200, 201}, answer
+        body: dict[str, Any] = json.loads(answer["body"])
+        return body
+
+    call("organisations", "PUT", f"/orgs/{org}", {"plan": "basic", "home_region": HOME})
+    call("users", "PUT", f"/orgs/{org}/users/ann", {"limits": {"requests": 2}})
+    asked = {"org_id": org, "user_id": "ann"}
+    decisions = [call("usage-check", "POST", "/usage-check", asked) for _ in range(3)]
+    assert [decision["region"] for decision in decisions] == [region] * 3
+    # A user's limit is divided too: the region that is not home has less of it, or none until more has come.
+    allowed = sum(decision["allowed"] for decision in decisions)
+    assert 1 <= allowed <= 2, decisions
+
+    table = "cutlass-tech-usage-credits-dev"
+    kept = client("dynamodb", endpoint, region).query(
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"{region}#{org}#ann#allotments"}},
+    )
+    assert kept["Count"] == 1, "the decision left no allotment in its own region's name"
+
+    def entries() -> list[Any]:
+        page = call("ledger", "GET", f"/orgs/{org}/ledger")
+        return [entry for entry in page["items"] if entry.get("user_id") == "ann" and entry["kind"] == "decision"]
+
+    assert until(entries)[0]["region"] == region
 
 
 def test_all_state_is_in_the_bucket(endpoint: str) -> None:

@@ -22,13 +22,17 @@ ALWAYS_SET = {
 """Where a policy has to be known while planning; on other types the attribute may be one AWS fills in."""
 
 WITHOUT_RESOURCES = {
+    "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
-"""Actions for which IAM takes no ARN (Service Authorization Reference); a function in a VPC needs them."""
+"""Actions for which IAM takes no ARN, or which Lambda asks for on * before it puts a function into a network
+(AWSLambdaVPCAccessExecutionRole)."""
 
 Statement = dict[str, Any]
 

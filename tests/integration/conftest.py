@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import engines
+from tests.support import engines, permissions
 from tests.support.engines import Engine
 from tests.support.world import World
 
@@ -53,6 +53,14 @@ def _credentials() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "111111111111")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _permissions() -> Iterator[None]:
+    """No engine enforces the functions' roles: whatever runs here is held to them."""
+    with pytest.MonkeyPatch.context() as patch:
+        permissions.enforce(patch)
         yield
 
 

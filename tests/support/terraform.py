@@ -102,7 +102,7 @@ class Terraform:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=550,
             check=False,
         )
 

@@ -50,3 +50,23 @@ mock_resource "aws_s3_bucket" {
     arn = "arn:aws:s3:::cutlass-tech-mocked"
   }
 }
+
+mock_resource "aws_sqs_queue" {
+  defaults = {
+    arn = "arn:aws:sqs:us-east-1:111111111111:cutlass-tech-mocked"
+  }
+}
+
+mock_resource "aws_lambda_function" {
+  defaults = {
+    arn     = "arn:aws:lambda:us-east-1:111111111111:function:cutlass-tech-mocked"
+    version = "1"
+  }
+}
+
+mock_resource "aws_lambda_alias" {
+  defaults = {
+    arn        = "arn:aws:lambda:us-east-1:111111111111:function:cutlass-tech-mocked:live"
+    invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/mocked/invocations"
+  }
+}

@@ -7,7 +7,15 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from cutlass import __version__
-from cutlass.cli import api_commands, platform_commands, reconcile, region_commands, reservations, simulate
+from cutlass.cli import (
+    api_commands,
+    package,
+    platform_commands,
+    reconcile,
+    region_commands,
+    reservations,
+    simulate,
+)
 from cutlass.cli.output import print_error, print_line
 from cutlass.domain.errors import CutlassError
 
@@ -38,6 +46,7 @@ for command in (
     platform_commands.openapi,
     simulate.simulate,
     reconcile.reconcile,
+    package.package,
 ):
     app.command()(command)
 app.add_typer(reservations.app, name="reservation")

@@ -17,6 +17,7 @@ from cutlass.contracts.functions import (
     Schedule,
     StreamSource,
     load_functions,
+    load_python,
     load_queues,
 )
 from cutlass.contracts.openapi import Operation, load_openapi, load_operations
@@ -39,6 +40,7 @@ __all__ = [
     "load_functions",
     "load_openapi",
     "load_operations",
+    "load_python",
     "load_queues",
     "load_tables",
     "load_topology",

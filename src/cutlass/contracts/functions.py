@@ -6,20 +6,21 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cutlass.contracts.folder import contracts_folder
 from cutlass.contracts.nodes import Document, Node
 from cutlass.contracts.tables import Table, load_tables
 
-# Limits of AWS: a function runs 15 minutes (one behind API Gateway 29 s, which openapi.py checks),
-# a batch has 10,000 records and waits 5 minutes for them, a queue keeps a message 14 days, hides one that was
-# received for 12 hours and hands it out 1,000 times.
+# Limits of AWS: a function runs 15 minutes (one behind API Gateway 29 s, which openapi.py checks), an account runs
+# 1,000 at once, of which 100 stay unreserved, a batch has 10,000 records and waits 5 minutes for them, a queue
+# keeps a message 14 days, hides one that was received for 12 hours and hands it out 1,000 times.
 _MAX_TIMEOUT, _MAX_BATCH, _MAX_WINDOW, _MAX_RETRIES, _MAX_RETENTION = 900, 10_000, 300, 10_000, 14
 _MAX_VISIBILITY, _MAX_RECEIVES, _MIN_CONCURRENCY, _MAX_CONCURRENCY = 43_200, 1_000, 2, 1_000
 _DEFAULT_VISIBILITY = 30
 _UNGATHERED = 10  # messages SQS hands out at once; a larger batch must be given time
-_DAY = 86_400
+_MAX_FACTOR, _RESERVABLE = 4, 900
+_MINUTE, _DAY = 60, 86_400
 
 
 class Access(StrEnum):
@@ -71,9 +72,10 @@ class QueueSource:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A clock that starts a function."""
+    """A clock that starts a function; a run that fails twice leaves a message in the queue `on_failure`."""
 
     every_seconds: int
+    on_failure: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ class Function:
 
     `reentrant` says that one process may run the handler in several threads. `tables` is what it may do in
     its own region, `peer_tables` in the others. `reads_streams` are tables whose streams it reads by itself,
-    besides those that start it.
+    besides those that start it. It has `memory_factor` times the environment's memory, and runs at most
+    `reserved_concurrency` times at once, None for as often as the account lets it. `scans` are tables of its own
+    region that it reads from end to end.
     """
 
     name: str
@@ -96,6 +100,9 @@ class Function:
     schedules: tuple[Schedule, ...]
     queues: tuple[QueueSource, ...] = ()
     reads_streams: tuple[str, ...] = ()
+    memory_factor: int = 1
+    reserved_concurrency: int | None = None
+    scans: tuple[str, ...] = ()
 
     def resource(self, environment: str, region: str) -> str:
         """Return the function's name in AWS."""
@@ -136,25 +143,42 @@ def load_functions() -> Mapping[str, Function]:
     ContractError
         A file is missing or wrong; the message begins with file, line and key.
     """
-    return _load(contracts_folder())[0]
+    return _load(contracts_folder()).functions
+
+
+def load_python() -> str:
+    """Return the version of Python the functions run on in AWS; raises what `load_functions` raises."""
+    return _load(contracts_folder()).python
 
 
 def load_queues() -> Mapping[str, Queue]:
     """Return the queues by name; raises what `load_functions` raises."""
-    return _load(contracts_folder())[1]
+    return _load(contracts_folder()).queues
+
+
+class _Contract(NamedTuple):
+    python: str
+    functions: Mapping[str, Function]
+    queues: Mapping[str, Queue]
 
 
 @cache
-def _load(folder: Path) -> tuple[Mapping[str, Function], Mapping[str, Queue]]:
+def _load(folder: Path) -> _Contract:
     document = Document(folder, "functions.yaml")
-    fields = document.root.fields(["functions", "queues"])
+    fields = document.root.fields(["python", "functions", "queues"])
+    python = fields["python"].text(r"3\.[0-9]+")
     tables = load_tables()
     queues = _queues(fields["queues"].entries())
     functions = {
         name: _function(name, node, tables, queues) for name, node in fields["functions"].entries().items()
     }
+    reserved = sum(function.reserved_concurrency or 0 for function in functions.values())
+    if reserved > _RESERVABLE:
+        fields["functions"].problem(
+            f"{reserved} runs at once are reserved; an account has {_RESERVABLE} to reserve"
+        )
     document.finish()
-    return MappingProxyType(functions), MappingProxyType(queues)
+    return _Contract(python, MappingProxyType(functions), MappingProxyType(queues))
 
 
 def _queues(nodes: Mapping[str, Node]) -> dict[str, Queue]:
@@ -198,10 +222,14 @@ def _check_dead_letter(node: Node, queue: Queue, dead: Queue) -> None:
 def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mapping[str, Queue]) -> Function:
     fields = node.fields(
         ["title", "handler", "timeout_seconds"],
-        ["reentrant", "tables", "peer_tables", "reads_streams", "streams", "queues", "schedules"],
+        [
+            *("reentrant", "memory_factor", "reserved_concurrency", "tables", "peer_tables", "scans"),
+            *("reads_streams", "streams", "queues", "schedules"),
+        ],
     )
     reentrant, streams, schedules = fields.get("reentrant"), fields.get("streams"), fields.get("schedules")
     sources, reads = fields.get("queues"), fields.get("reads_streams")
+    factor, reserved, scans = (fields.get(name) for name in ("memory_factor", "reserved_concurrency", "scans"))
     timeout = fields["timeout_seconds"].integer(1, _MAX_TIMEOUT)
     return Function(
         name=name,
@@ -212,9 +240,12 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
         tables=_access(fields.get("tables"), tables),
         peer_tables=_access(fields.get("peer_tables"), tables),
         streams=tuple(_stream(item, tables, queues) for item in streams.items()) if streams else (),
-        schedules=tuple(_schedule(item) for item in schedules.items()) if schedules else (),
+        schedules=tuple(_schedule(item, queues) for item in schedules.items()) if schedules else (),
         queues=tuple(_queue_source(item, queues, timeout) for item in sources.items()) if sources else (),
         reads_streams=tuple(_streamed(item, tables) for item in reads.items()) if reads else (),
+        memory_factor=factor.integer(1, _MAX_FACTOR) if factor else 1,
+        reserved_concurrency=reserved.integer(1, _RESERVABLE) if reserved else None,
+        scans=tuple(item.reference(tables, "table") for item in scans.items()) if scans else (),
     )
 
 
@@ -267,5 +298,9 @@ def _queue_source(node: Node, queues: Mapping[str, Queue], timeout_seconds: int)
     return source
 
 
-def _schedule(node: Node) -> Schedule:
-    return Schedule(every_seconds=node.fields(["every_seconds"])["every_seconds"].integer(60, _DAY))
+def _schedule(node: Node, queues: Mapping[str, Queue]) -> Schedule:
+    fields = node.fields(["every_seconds", "on_failure"])
+    every = fields["every_seconds"].integer(_MINUTE, _DAY)
+    if every % _MINUTE:
+        fields["every_seconds"].problem(f"must be whole minutes, not {every} s")
+    return Schedule(every_seconds=every, on_failure=fields["on_failure"].reference(queues, "queue"))

@@ -228,6 +228,27 @@ BROKEN = [
         "reads_streams: [ledgr,",
         "reads_streams[0]: there is no table",
     ),
+    ("functions.yaml", 'python: "3.13"', "python: 3.13", "python: must be text"),
+    ("functions.yaml", "every_seconds: 3600", "every_seconds: 3601", "schedules[0].every_seconds: must be whole"),
+    (
+        "functions.yaml",
+        "on_failure: schedule-failures",
+        "on_failure: x",
+        "functions.rebalance.schedules[0].on_failure: there is no queue",
+    ),
+    ("functions.yaml", "memory_factor: 2", "memory_factor: 5", "memory_factor: 5 is not between 1 and 4"),
+    (
+        "functions.yaml",
+        "reserved_concurrency: 400",
+        "reserved_concurrency: 900",
+        "functions: 1004 runs at once are reserved",
+    ),
+    (
+        "functions.yaml",
+        "scans: [organisations]",
+        "scans: [orgs]",
+        "functions.rebalance.scans[0]: there is no table",
+    ),
     ("functions.yaml", "visibility_timeout_seconds: 60", "visibility_timeout_seconds: 30", None),
     ("openapi.yaml", "x-cutlass-function: usage-check", "x-cutlass-function: usage", None),
     (

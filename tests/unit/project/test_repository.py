@@ -33,6 +33,7 @@ RANK = {
     "api": 3,
     "functions": 4,
     "platform": 5,
+    "deploy": 5,
     "simulation": 5,
     "cli": 6,
 }

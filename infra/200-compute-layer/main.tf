@@ -1,0 +1,110 @@
+# The functions of contracts/functions.yaml. Each has a zip of `cutlass package`, versions, and the alias `live`, which is
+# what everything else calls: what it points to is changed, and changed back, in one step.
+locals {
+  contract = yamldecode(file("${path.module}/../../contracts/functions.yaml"))
+
+  alias    = "live"
+  zips     = "${path.module}/../../build/lambda/arm64"
+  arn_base = "arn:aws:lambda:${var.aws_region}:${var.aws_account_id}:function"
+
+  functions = {
+    for name, function in local.contract.functions : name => merge(
+      {
+        memory_factor        = 1
+        reserved_concurrency = -1 # shared with the others
+        tables               = {}
+        peer_tables          = {}
+        scans                = []
+        reads_streams        = []
+        streams              = []
+        queues               = []
+        schedules            = []
+      },
+      function,
+      {
+        resource  = "${local.project}-${name}-${local.workspace}"
+        log_group = "/aws/lambda/${local.project}-${name}-${local.workspace}"
+        zip       = "${local.zips}/${name}.zip"
+      },
+    )
+  }
+
+  unpacked = [for name, function in local.functions : name if !fileexists(function.zip)]
+
+  # Handlers do not know where they run but by this. AWS_REGION and credentials are Lambda's own.
+  function_environment = {
+    CUTLASS_ENVIRONMENT          = var.environment
+    CUTLASS_REGION               = var.region
+    LOG_LEVEL                    = "INFO"
+    POWERTOOLS_METRICS_NAMESPACE = "Cutlass"
+    POWERTOOLS_SERVICE_NAME      = "cutlass"
+  }
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  # checkov:skip=CKV_AWS_338:How long logs are kept is set per environment: 7, 14 or 30 days
+  for_each = local.functions
+
+  name              = each.value.log_group
+  retention_in_days = var.log_retention_days
+  kms_key_id        = local.key_arns[var.region].logs
+}
+
+resource "aws_lambda_function" "this" {
+  # checkov:skip=CKV_AWS_116:What is called asynchronously has a failure destination; the others' callers see the error
+  # checkov:skip=CKV_AWS_173:The variables hold names and no secrets; a key would be asked at every cold start
+  # checkov:skip=CKV_AWS_272:Zips are built from locked hashes and put here by their own hash; there is no other signer
+  for_each = local.functions
+
+  function_name                  = each.value.resource
+  description                    = each.value.title
+  role                           = aws_iam_role.function[each.key].arn
+  runtime                        = "python${local.contract.python}"
+  architectures                  = ["arm64"]
+  handler                        = each.value.handler
+  filename                       = each.value.zip
+  source_code_hash               = try(filebase64sha256(each.value.zip), null)
+  memory_size                    = var.lambda_memory_size * each.value.memory_factor
+  timeout                        = each.value.timeout_seconds
+  reserved_concurrent_executions = each.value.reserved_concurrency
+  publish                        = true
+
+  vpc_config {
+    subnet_ids         = local.network.private_subnet_ids
+    security_group_ids = [local.network.functions_security_group_id]
+  }
+
+  environment {
+    variables = local.function_environment
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  logging_config {
+    log_format = "Text" # the functions write JSON lines by themselves
+    log_group  = aws_cloudwatch_log_group.function[each.key].name
+  }
+
+  # Lambda looks at once whether the role lets it into the network.
+  depends_on = [aws_iam_role_policy.function]
+}
+
+resource "aws_lambda_alias" "live" {
+  for_each = local.functions
+
+  name             = local.alias
+  description      = "What callers, streams and schedules start"
+  function_name    = aws_lambda_function.this[each.key].function_name
+  function_version = aws_lambda_function.this[each.key].version
+}
+
+# Environments of the decision that wait, so that no decision waits for one.
+resource "aws_lambda_provisioned_concurrency_config" "decision" {
+  for_each = toset(var.decision_provisioned_concurrency > 0 ? ["usage-check"] : [])
+
+  function_name                     = aws_lambda_function.this[each.key].function_name
+  qualifier                         = aws_lambda_alias.live[each.key].name
+  provisioned_concurrent_executions = var.decision_provisioned_concurrency
+}

@@ -1,0 +1,1 @@
+"""What puts Cutlass into AWS: the functions' packages."""
