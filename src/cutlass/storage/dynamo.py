@@ -310,7 +310,7 @@ class Dynamo:
             },
         )
         if self._credentials is None:
-            self._credentials = _find_credentials()
+            self._credentials = find_credentials()
         SigV4Auth(self._credentials, "dynamodb", self.aws_region).add_auth(signed)
         timeout = urllib3.Timeout(connect=min(1.0, max(seconds, 0.001)), read=max(seconds, 0.001))
         response = self._pool.request(
@@ -394,7 +394,7 @@ def _words(text: str, sign: str) -> Iterator[str]:
         yield part[:end]
 
 
-def _find_credentials() -> Credentials:
+def find_credentials() -> Credentials:
     """Read credentials from the environment, as in Lambda; elsewhere as botocore finds and renews them."""
     found = EnvProvider().load()
     if found is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cutlass.contracts import load_queues, load_tables
 from cutlass.platform.home import read_json, write_json
-from cutlass.platform.provision import SERVICE_SCOPES, issuers, provision
+from cutlass.platform.provision import SERVICE_SCOPES, issuer, provision
 from cutlass.platform.tokens import member_token, new_service_token, service_token
 from tests.integration.platform.emulators import Emulator
 
@@ -58,7 +58,7 @@ def claims(jwt: str) -> dict[str, Any]:
 def test_a_services_token_has_every_scope_and_a_members_its_organisation(emulator: Emulator) -> None:
     home, endpoint = emulator.home, emulator.endpoint
     pools = provision(endpoint, home)
-    known = {issuer.issuer: issuer for issuer in issuers(endpoint, pools)}
+    known = {found.name: found for found in map(issuer, pools.values())}
     for region in ("london", "sydney"):
         service = claims(new_service_token(home, endpoint, region).jwt)
         assert set(service["scope"].split()) == set(SERVICE_SCOPES)

@@ -1,4 +1,4 @@
-"""Tokens, signed with keys made here, against a key set served on 127.0.0.1."""
+"""Tokens, signed with keys made here, against key sets and a table of issuers served on 127.0.0.1."""
 
 import base64
 import hashlib
@@ -15,10 +15,13 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from cutlass.api.auth import AuthContext, CallerKind, Role
+from cutlass.api.gateway_keys import organisation_key, service_key
 from cutlass.api.keysets import KEEP_SECONDS, REFETCH_SECONDS, IssuerKeys, fetch_json
-from cutlass.api.tokens import Issuer, TokenVerifier, bearer_token, issuers_from_environment
-from cutlass.domain.errors import ContractError, UnauthenticatedError, UnavailableError
+from cutlass.api.tokens import TokenVerifier, bearer_token
+from cutlass.domain.errors import UnauthenticatedError, UnavailableError
 from cutlass.functions import authorizer
+from cutlass.storage.codec import encode_item
+from cutlass.storage.issuers import Issuer, issuer_item
 
 LONDON, SYDNEY = (
     "https://cognito-idp.eu-west-2.amazonaws.com/L",
@@ -35,11 +38,13 @@ FIRST, SECOND, FOREIGN = make_key("first"), make_key("second"), make_key("first"
 
 
 class KeyServer:
-    """Serves a key set, counts how often, and can be made to fail."""
+    """Serves a key set and a table of issuers, counts how often, and can be made to fail."""
 
     def __init__(self) -> None:
         self.keys = [FIRST]
         self.fetches = 0
+        self.issuers = {"london": LONDON}
+        self.readings = 0
         self.status = 200
         self.body: bytes | None = None
         outer = self
@@ -53,13 +58,31 @@ class KeyServer:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def do_POST(self) -> None:
+                """Answer DynamoDB's BatchGetItem."""
+                outer.readings += 1
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["RequestItems"]
+                ((table, entry),) = asked.items()
+                wanted = {key["pk"]["S"] for key in entry["Keys"]}
+                items = [
+                    encode_item(issuer_item(region, Issuer(name, frozenset({"backend", "web"}))))
+                    for region, name in outer.issuers.items()
+                    if f"{region}#issuer" in wanted
+                ]
+                body = json.dumps({"Responses": {table: items}}).encode()
+                self.send_response(outer.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
             def log_message(self, *args: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/.well-known/jwks.json"
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"{self.endpoint}/.well-known/jwks.json"
 
     def close(self) -> None:
         self._server.shutdown()
@@ -90,8 +113,8 @@ def clock() -> Clock:
 @pytest.fixture
 def verifier(server: KeyServer, clock: Clock) -> TokenVerifier:
     clients = frozenset({"backend", "web"})
-    issuers = (Issuer(LONDON, server.url, clients), Issuer(SYDNEY, server.url, clients))
-    return TokenVerifier(issuers, clock=clock)
+    issuers = {name: Issuer(name, clients) for name in (LONDON, SYDNEY)}
+    return TokenVerifier(issuers.get, endpoint=server.endpoint, clock=clock)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -121,6 +144,12 @@ def member_claims(**changes: Any) -> dict[str, Any]:
     return claims(**{**member, **changes})
 
 
+def user_claims(**changes: Any) -> dict[str, Any]:
+    """A user's access token, after the trigger of the user pool."""
+    user = {"sub": "5f0e", "username": "u", "client_id": "web", "custom:org_id": "org456", "custom:role": "member"}
+    return claims(**{**user, **changes})
+
+
 def signed(payload: dict[str, Any], key: RSAKey = FIRST, **header: Any) -> str:
     return jwt.encode({"alg": "RS256", "kid": key.kid, **header}, payload, key, algorithms=["RS256"])
 
@@ -137,6 +166,11 @@ def test_a_service(verifier: TokenVerifier):
 def test_a_member_of_the_other_region(verifier: TokenVerifier):
     caller = verifier.verify(signed(member_claims(iss=SYDNEY)))
     assert caller == AuthContext("5f0e", CallerKind.MEMBER, org_id="org456", role=Role.ADMIN)
+
+
+def test_a_users_access_token_is_a_members_whatever_its_scopes(verifier: TokenVerifier):
+    caller = verifier.verify(signed(user_claims(scope="openid admin/all")))
+    assert caller == AuthContext("5f0e", CallerKind.MEMBER, org_id="org456", role=Role.MEMBER)
 
 
 def swapped(token: str, payload: dict[str, Any]) -> str:
@@ -170,7 +204,9 @@ REFUSED: dict[str, Callable[[], str]] = {
     "unknown key": lambda: signed(claims(), make_key("nobody's")),
     "foreign client": lambda: signed(claims(client_id="other", sub="other")),
     "no client": lambda: signed(claims(client_id=None)),
-    "a user's access token": lambda: signed(claims(sub="5f0e", username="5f0e")),
+    "a user's access token without organisation": lambda: signed(claims(sub="5f0e", username="5f0e")),
+    "a user's access token of a foreign client": lambda: signed(user_claims(client_id="other")),
+    "a user's access token that looks like a service's": lambda: signed(claims(username="5f0e")),
     "a refresh token": lambda: signed(claims(token_use="refresh")),
     "no use": lambda: signed(claims(token_use=None)),
     "scope is a list": lambda: signed(claims(scope=["admin"])),
@@ -302,18 +338,16 @@ def test_the_scheme_is_read_in_any_case():
     assert bearer_token("bearer abc") == "abc"
 
 
-@pytest.mark.parametrize(
-    "value", [None, "", "{}x", "[1]", '[{"issuer": "a"}]', '[{"issuer":"a","jwks_url":"b","clients":1}]']
-)
-def test_wrong_settings_are_named(value: str | None):
-    with pytest.raises(ContractError, match="CUTLASS_ISSUERS"):
-        issuers_from_environment({} if value is None else {"CUTLASS_ISSUERS": value})
-
-
 @pytest.fixture
 def authorize(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
-    entry = {"issuer": LONDON, "jwks_url": server.url, "clients": ["backend", "web"]}
-    monkeypatch.setenv("CUTLASS_ISSUERS", json.dumps([entry]))
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "CUTLASS_ENVIRONMENT": "dev",
+        "CUTLASS_REGION": "london",
+    }.items():
+        monkeypatch.setenv(name, value)
     authorizer._verifier.cache_clear()
 
     def run(token: str | None) -> dict[str, Any]:
@@ -324,6 +358,41 @@ def authorize(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     authorizer._verifier.cache_clear()
 
 
+def test_the_issuers_are_read_once(authorize: Callable[..., dict[str, Any]], server: KeyServer):
+    for _ in range(3):
+        authorize(signed(claims()))
+    assert server.readings == 1
+
+
+def test_a_region_that_joins_is_known_by_its_first_token(
+    authorize: Callable[..., dict[str, Any]], server: KeyServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(authorizer, "AGAIN_SECONDS", 0.0)
+    token = signed(claims(iss=SYDNEY))
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorize(token)
+    server.issuers["sydney"] = SYDNEY
+    assert authorize(token)["principalId"] == "backend"
+
+
+def test_a_table_that_does_not_answer_leaves_known_issuers_in_use(
+    authorize: Callable[..., dict[str, Any]], server: KeyServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(authorizer, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(authorizer, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setenv("CUTLASS_STORE_TIMEOUT_SECONDS", "0.3")
+    authorize(signed(claims()))
+    server.status = 500
+    assert authorize(signed(claims()))["principalId"] == "backend"
+    assert server.readings > 1
+
+
+def test_no_issuers_at_all_is_a_failure_not_a_refusal(authorize: Callable[..., dict[str, Any]], server: KeyServer):
+    server.issuers.clear()
+    with pytest.raises(UnavailableError):
+        authorize(signed(claims()))
+
+
 def test_the_policy_of_a_service(authorize: Callable[..., dict[str, Any]]):
     answer = authorize(signed(claims()))
     assert answer["principalId"] == "backend"
@@ -331,13 +400,13 @@ def test_the_policy_of_a_service(authorize: Callable[..., dict[str, Any]]):
     (statement,) = answer["policyDocument"]["Statement"]
     assert statement["Effect"] == "Allow"
     assert statement["Resource"] == "arn:aws:execute-api:eu-west-2:111111111111:api1/dev/*"
-    assert "usageIdentifierKey" not in answer
+    assert answer["usageIdentifierKey"] == service_key("backend")
 
 
 def test_the_policy_of_a_member(authorize: Callable[..., dict[str, Any]]):
     answer = authorize(signed(member_claims()))
     assert answer["context"] == {"kind": "member", "scope": "", "org_id": "org456", "role": "admin"}
-    assert answer["usageIdentifierKey"] == "org456"
+    assert answer["usageIdentifierKey"] == organisation_key("org456")
     assert AuthContext.from_event(
         {"requestContext": {"authorizer": {"principalId": "5f0e", **answer["context"]}}}
     ) == (AuthContext("5f0e", CallerKind.MEMBER, org_id="org456", role=Role.ADMIN))
