@@ -19,7 +19,7 @@ def close(gateway: Any) -> None:
 
 
 def import_bodies(gateway: Any) -> None:
-    """Take PutRestApi, which is answered with 404: resources, methods, models and so on become those of the body."""
+    """Take PutRestApi, which is answered with 404: resources, methods and models become those of the body."""
     handle = gateway.handle_request
 
     async def handle_with_bodies(
@@ -41,8 +41,8 @@ def _overwrite(gateway: Any, api_id: str, document: dict[str, Any]) -> None:
     resources = gateway._resources[api_id]
     for resource_id in [key for key, resource in resources.items() if resource["path"] != "/"]:
         del resources[resource_id]
-    for kept in (gateway._authorizers_v1, gateway._models, gateway._request_validators, gateway._gateway_responses):
-        kept[api_id] = {}
+    for name in ("_authorizers_v1", "_models", "_request_validators", "_gateway_responses"):
+        getattr(gateway, name)[api_id] = {}
     gateway._rest_apis[api_id]["apiKeySource"] = document["x-amazon-apigateway-api-key-source"]
     for name, schema in document["components"]["schemas"].items():
         text = json.dumps(schema).replace("#/components/schemas/", f"https://-/restapis/{api_id}/models/")
@@ -110,7 +110,7 @@ def read_keys_from_authorizers(gateway: Any) -> None:
 
 
 def render_validation_errors(gateway: Any) -> None:
-    """Fill in what a body's model refused, which is left as the name of the variable; less of it than AWS tells."""
+    """Fill in why a body was refused, which is left as the name of the variable; AWS tells more."""
     respond = gateway._gateway_error_response
 
     def respond_with_reason(error: Any, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
