@@ -15,7 +15,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import JoseError
 
-from cutlass.api.auth import AuthContext, CallerKind, Role, Scope
+from cutlass.api.auth import ORG_CLAIM, ROLE_CLAIM, AuthContext, CallerKind, Role, Scope
 from cutlass.api.keysets import Fetch, IssuerKeys, fetch_json, key_set_url
 from cutlass.domain.errors import UnauthenticatedError
 from cutlass.domain.ids import ID_PATTERN
@@ -26,9 +26,6 @@ LEEWAY_SECONDS = 5
 
 COGNITO_SCOPES = {"admin/all": Scope.ADMIN}
 """Scopes that Cognito cannot name as the interface does: there, each belongs to a resource server."""
-
-ORG_CLAIM, ROLE_CLAIM = "custom:org_id", "custom:role"
-"""The claims of a member's token, and the attributes of a user they come from."""
 
 _MAX_TOKEN = 8 * 1024
 _ALGORITHM = "RS256"

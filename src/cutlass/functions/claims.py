@@ -6,8 +6,7 @@ only; a service's token has its scopes and nothing else.
 
 from typing import Any
 
-from cutlass.api.auth import Role
-from cutlass.api.tokens import ORG_CLAIM, ROLE_CLAIM
+from cutlass.api.auth import ORG_CLAIM, ROLE_CLAIM, Role
 from cutlass.domain.ids import ID_PATTERN
 
 
