@@ -14,6 +14,7 @@ from cutlass.platform.provision import ensure_table
 from cutlass.storage import Store
 from cutlass.storage.settings import Settings
 from tests.integration.platform.emulators import LONDON, Emulator
+from tests.support.permissions import acting
 
 CREDENTIALS = Credentials(ACCOUNT, "local")
 
@@ -52,7 +53,8 @@ def test_an_organisation_has_one_key_in_the_plan_of_its_plan(store: Store, gatew
     plans, name = with_plans(gateway), key_name("a@b:c", "dev", "london")
     organisation, _ = store.organisations.put("a@b:c", plan="basic", home_region="london")
     for _ in range(2):
-        gateway_keys.keep(store, gateway, organisation)
+        with acting("gateway-keys", "london"):
+            gateway_keys.keep(store, gateway, organisation)
         assert where(gateway, plans) == {name: ["basic"]}
     (key,) = gateway.call("GET", "/apikeys?includeValues=true")["item"]
     assert key["value"] == organisation_key("a@b:c")
@@ -75,7 +77,8 @@ def test_the_schedule_mends_what_the_stream_missed(store: Store, gateway: UsageP
         key_name("two", "dev", "london"): ["premium"],
         key_name("three", "dev", "london"): ["enterprise"],
     }
-    assert gateway_keys.keep_all(store, gateway) == 3
+    with acting("gateway-keys", "london"):
+        assert gateway_keys.keep_all(store, gateway) == 3
     assert where(gateway, plans) == expected
     assert gateway_keys.keep_all(store, gateway) == 0
 

@@ -1,4 +1,4 @@
-"""Tokens, signed with keys made here, against key sets and a table of issuers served on 127.0.0.1."""
+"""Tokens, signed with keys made here, against key sets served on 127.0.0.1."""
 
 import base64
 import hashlib
@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,79 +14,24 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from cutlass.api.auth import AuthContext, CallerKind, Role
-from cutlass.api.gateway_keys import organisation_key, service_key
 from cutlass.api.keysets import KEEP_SECONDS, REFETCH_SECONDS, IssuerKeys, fetch_json
 from cutlass.api.tokens import TokenVerifier, bearer_token
 from cutlass.domain.errors import UnauthenticatedError, UnavailableError
-from cutlass.functions import authorizer
-from cutlass.storage.codec import encode_item
-from cutlass.storage.issuers import Issuer, issuer_item
-
-LONDON, SYDNEY = (
-    "https://cognito-idp.eu-west-2.amazonaws.com/L",
-    "https://cognito-idp.ap-southeast-2.amazonaws.com/S",
+from cutlass.storage.issuers import Issuer
+from tests.unit.api.issuing import (
+    FIRST,
+    FOREIGN,
+    LONDON,
+    SECOND,
+    SYDNEY,
+    KeyServer,
+    claims,
+    encoded,
+    make_key,
+    member_claims,
+    signed,
+    user_claims,
 )
-ARN = "arn:aws:execute-api:eu-west-2:111111111111:api1/dev/POST/usage-check"
-
-
-def make_key(kid: str) -> RSAKey:
-    return RSAKey.generate_key(2048, {"kid": kid, "use": "sig", "alg": "RS256"})
-
-
-FIRST, SECOND, FOREIGN = make_key("first"), make_key("second"), make_key("first")
-
-
-class KeyServer:
-    """Serves a key set and a table of issuers, counts how often, and can be made to fail."""
-
-    def __init__(self) -> None:
-        self.keys = [FIRST]
-        self.fetches = 0
-        self.issuers = {"london": LONDON}
-        self.readings = 0
-        self.status = 200
-        self.body: bytes | None = None
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.fetches += 1
-                body = outer.body or json.dumps({"keys": [k.as_dict(private=False) for k in outer.keys]}).encode()
-                self.send_response(outer.status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self) -> None:
-                """Answer DynamoDB's BatchGetItem."""
-                outer.readings += 1
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["RequestItems"]
-                ((table, entry),) = asked.items()
-                wanted = {key["pk"]["S"] for key in entry["Keys"]}
-                items = [
-                    encode_item(issuer_item(region, Issuer(name, frozenset({"backend", "web"}))))
-                    for region, name in outer.issuers.items()
-                    if f"{region}#issuer" in wanted
-                ]
-                body = json.dumps({"Responses": {table: items}}).encode()
-                self.send_response(outer.status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
-        self.url = f"{self.endpoint}/.well-known/jwks.json"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -115,47 +59,6 @@ def verifier(server: KeyServer, clock: Clock) -> TokenVerifier:
     clients = frozenset({"backend", "web"})
     issuers = {name: Issuer(name, clients) for name in (LONDON, SYDNEY)}
     return TokenVerifier(issuers.get, endpoint=server.endpoint, clock=clock)
-
-
-def claims(**changes: Any) -> dict[str, Any]:
-    now = int(time.time())
-    service = {
-        "iss": LONDON,
-        "sub": "backend",
-        "client_id": "backend",
-        "token_use": "access",
-        "scope": "usage/check usage/read admin/all",
-        "iat": now,
-        "exp": now + 3600,
-    }
-    return {name: value for name, value in {**service, **changes}.items() if value is not None}
-
-
-def member_claims(**changes: Any) -> dict[str, Any]:
-    member = {
-        "sub": "5f0e",
-        "client_id": None,
-        "scope": None,
-        "aud": "web",
-        "token_use": "id",
-        "custom:org_id": "org456",
-        "custom:role": "admin",
-    }
-    return claims(**{**member, **changes})
-
-
-def user_claims(**changes: Any) -> dict[str, Any]:
-    """A user's access token, after the trigger of the user pool."""
-    user = {"sub": "5f0e", "username": "u", "client_id": "web", "custom:org_id": "org456", "custom:role": "member"}
-    return claims(**{**user, **changes})
-
-
-def signed(payload: dict[str, Any], key: RSAKey = FIRST, **header: Any) -> str:
-    return jwt.encode({"alg": "RS256", "kid": key.kid, **header}, payload, key, algorithms=["RS256"])
-
-
-def encoded(value: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 def test_a_service(verifier: TokenVerifier):
@@ -336,89 +239,3 @@ def test_no_bearer_token(field: str | None):
 
 def test_the_scheme_is_read_in_any_case():
     assert bearer_token("bearer abc") == "abc"
-
-
-@pytest.fixture
-def authorize(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
-    for name, value in {
-        "AWS_ENDPOINT_URL": server.endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "CUTLASS_ENVIRONMENT": "dev",
-        "CUTLASS_REGION": "london",
-    }.items():
-        monkeypatch.setenv(name, value)
-    authorizer._verifier.cache_clear()
-
-    def run(token: str | None) -> dict[str, Any]:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return authorizer.handler({"type": "REQUEST", "methodArn": ARN, "headers": headers}, None)
-
-    yield run
-    authorizer._verifier.cache_clear()
-
-
-def test_the_issuers_are_read_once(authorize: Callable[..., dict[str, Any]], server: KeyServer):
-    for _ in range(3):
-        authorize(signed(claims()))
-    assert server.readings == 1
-
-
-def test_a_region_that_joins_is_known_by_its_first_token(
-    authorize: Callable[..., dict[str, Any]], server: KeyServer, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(authorizer, "AGAIN_SECONDS", 0.0)
-    token = signed(claims(iss=SYDNEY))
-    with pytest.raises(Exception, match=r"^Unauthorized$"):
-        authorize(token)
-    server.issuers["sydney"] = SYDNEY
-    assert authorize(token)["principalId"] == "backend"
-
-
-def test_a_table_that_does_not_answer_leaves_known_issuers_in_use(
-    authorize: Callable[..., dict[str, Any]], server: KeyServer, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(authorizer, "KEEP_SECONDS", 0.0)
-    monkeypatch.setattr(authorizer, "AGAIN_SECONDS", 0.0)
-    monkeypatch.setenv("CUTLASS_STORE_TIMEOUT_SECONDS", "0.3")
-    authorize(signed(claims()))
-    server.status = 500
-    assert authorize(signed(claims()))["principalId"] == "backend"
-    assert server.readings > 1
-
-
-def test_no_issuers_at_all_is_a_failure_not_a_refusal(authorize: Callable[..., dict[str, Any]], server: KeyServer):
-    server.issuers.clear()
-    with pytest.raises(UnavailableError):
-        authorize(signed(claims()))
-
-
-def test_the_policy_of_a_service(authorize: Callable[..., dict[str, Any]]):
-    answer = authorize(signed(claims()))
-    assert answer["principalId"] == "backend"
-    assert answer["context"] == {"kind": "service", "scope": "admin usage/check usage/read"}
-    (statement,) = answer["policyDocument"]["Statement"]
-    assert statement["Effect"] == "Allow"
-    assert statement["Resource"] == "arn:aws:execute-api:eu-west-2:111111111111:api1/dev/*"
-    assert answer["usageIdentifierKey"] == service_key("backend")
-
-
-def test_the_policy_of_a_member(authorize: Callable[..., dict[str, Any]]):
-    answer = authorize(signed(member_claims()))
-    assert answer["context"] == {"kind": "member", "scope": "", "org_id": "org456", "role": "admin"}
-    assert answer["usageIdentifierKey"] == organisation_key("org456")
-    assert AuthContext.from_event(
-        {"requestContext": {"authorizer": {"principalId": "5f0e", **answer["context"]}}}
-    ) == (AuthContext("5f0e", CallerKind.MEMBER, org_id="org456", role=Role.ADMIN))
-
-
-@pytest.mark.parametrize("token", [None, "garbage"])
-def test_everything_else_is_unauthorized(authorize: Callable[..., dict[str, Any]], token: str | None):
-    with pytest.raises(Exception, match=r"^Unauthorized$"):
-        authorize(token)
-
-
-def test_two_different_tokens_are_unauthorized(authorize: Callable[..., dict[str, Any]]):
-    event = {"methodArn": ARN, "multiValueHeaders": {"Authorization": ["Bearer a", "Bearer b"]}}
-    with pytest.raises(Exception, match=r"^Unauthorized$"):
-        authorizer.handler(event, None)
