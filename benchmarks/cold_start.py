@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(code: str) -> float:
     settings = function_environment(
-        region="london", aws_region="eu-west-2", endpoint="http://127.0.0.1:9", peers={}, issuers=()
+        region="london", aws_region="eu-west-2", endpoint="http://127.0.0.1:9", peers={}
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -33,7 +33,7 @@ def platform() -> Iterator[Platform]:
     """Run a whole platform in a folder of its own, with the organisation in it."""
     with tempfile.TemporaryDirectory(prefix="cutlass-benchmark-") as home:
         environment = os.environ | {"CUTLASS_HOME": home, "LOG_LEVEL": "WARNING"}
-        for name in ("AWS_ENDPOINT_URL", "CUTLASS_PEER_ENDPOINTS", "CUTLASS_ISSUERS"):
+        for name in ("AWS_ENDPOINT_URL", "CUTLASS_PEER_ENDPOINTS"):
             environment.pop(name, None)
         try:
             ready = json.loads(_cutlass(["up", "--detach", "--json"], environment))

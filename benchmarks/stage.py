@@ -47,7 +47,7 @@ def staged(name: str) -> Iterator[Stage]:
         endpoint = engine.endpoints[REGION]
         aws_region = load_topology().regions[REGION].aws_region
         settings = function_environment(
-            region=REGION, aws_region=aws_region, endpoint=endpoint, peers=engine.endpoints, issuers=()
+            region=REGION, aws_region=aws_region, endpoint=endpoint, peers=engine.endpoints
         )
         os.environ.update(base_environment() | settings)
         open_store.cache_clear()

@@ -7,16 +7,19 @@ import re
 from typing import Any
 from xml.sax.saxutils import escape
 
+from tests.deploy import gateway_gaps
+
 Parameters = dict[str, Any]
 
 
 def close() -> None:
     """Close all gaps; ministack must have been configured, and not be serving yet."""
-    from ministack.services import dynamodb, ec2  # noqa: PLC0415 (it reads its settings while it is imported)
+    from ministack.services import apigateway_v1, dynamodb, ec2  # noqa: PLC0415 (settings are read on import)
 
     keep_endpoint_settings(ec2)
     keep_flow_log_settings(ec2)
     keep_replica_keys(dynamodb)
+    gateway_gaps.close(apigateway_v1)
 
 
 def keep_endpoint_settings(ec2: Any) -> None:

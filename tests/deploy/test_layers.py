@@ -8,11 +8,13 @@ import boto3
 import pytest
 import yaml
 
+from cutlass.api.gateway_keys import key_name, plan_name
 from cutlass.contracts import load_tables, load_topology
 from cutlass.platform.wire import Wire
 from tests.deploy.calls import client, invoke, until
 from tests.deploy.conftest import ACCOUNT
 from tests.deploy.harness import BOOTSTRAP, Deployment, steps
+from tests.deploy.interface import Interface
 from tests.support.terraform import LAYERS, TerraformError
 from tests.unit.functions.fakes import SERVICE, event
 
@@ -115,6 +117,85 @@ def test_a_deployed_function_decides_on_the_deployed_table_and_its_stream_is_met
         return [entry for entry in page["items"] if entry.get("user_id") == "ann" and entry["kind"] == "decision"]
 
     assert until(entries)[0]["region"] == region
+
+
+@pytest.fixture
+def interfaces(deployment: Deployment, endpoint: str) -> dict[str, Interface]:
+    """The interfaces of both regions, with an organisation of London's that both know."""
+    found = {region: Interface.of(deployment, endpoint, region, ACCOUNT) for region in REGIONS}
+    london = found[HOME]
+    token = london.service_token()
+    organisation = {"plan": "basic", "home_region": HOME}
+    assert london.call("PUT", "/orgs/org456", token, organisation).status in {200, 201}
+    assert london.call("PUT", "/orgs/org456/users/test123", token, {"limits": {}}).status in {200, 201}
+    return found
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("issued_in", REGIONS)
+def test_a_decision_is_made_behind_the_deployed_gateway(
+    interfaces: dict[str, Interface], region: str, issued_in: str
+) -> None:
+    token = interfaces[issued_in].service_token()
+    asked = {"org_id": "org456", "user_id": "test123", "request_id": f"{issued_in}-in-{region}"}
+    first, again = (interfaces[region].call("POST", "/usage-check", token, asked) for _ in range(2))
+    assert (first.status, first.body["allowed"], first.body["region"]) == (200, True, region), first.body
+    assert again.body == first.body | {"replayed": True}
+    assert "RateLimit" in first.headers
+    pk = f"{region}#org456#test123#allotments"
+    found = (
+        interfaces[region]
+        .aws("dynamodb")
+        .query(
+            TableName="cutlass-tech-usage-credits-dev",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+        )
+    )
+    assert found["Count"] == 1, f"no allotment {pk} in the deployed table"
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_deployed_gateway_lets_in_who_shows_a_valid_token(
+    interfaces: dict[str, Interface], region: str
+) -> None:
+    gateway = interfaces[region]
+    asked = {"org_id": "org456", "user_id": "test123"}
+    for token in (None, "garbage", gateway.service_token() + "x"):
+        refused = gateway.call("POST", "/usage-check", token, asked)
+        assert (refused.status, refused.body["status"]) == (401, 401)
+        assert refused.headers["Content-Type"] == "application/problem+json"
+    assert gateway.call("GET", "/health").status == 200
+    assert gateway.call("GET", "/ready").status == 401
+    assert gateway.call("GET", "/ready", gateway.service_token()).status == 200
+
+
+def test_the_deployed_gateway_refuses_what_breaks_the_contract(interfaces: dict[str, Interface]) -> None:
+    london = interfaces[HOME]
+    token = london.service_token()
+    for body in ({"org_id": "org456"}, {"org_id": "org456", "user_id": 1}, {"org_id": "a#b", "user_id": "u"}, []):
+        refused = london.call("POST", "/usage-check", token, body)
+        assert (refused.status, refused.body["status"]) == (400, 400), body
+    assert london.call("GET", "/nothing", token).status == 404
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_member_passes_with_the_organisations_key(interfaces: dict[str, Interface], region: str) -> None:
+    gateway = interfaces[region]
+    gateway_keys = gateway.aws("apigateway")
+    plans = {plan["name"]: plan["id"] for plan in gateway_keys.get_usage_plans()["items"]}
+
+    def inside() -> bool:
+        basic = gateway_keys.get_usage_plan_keys(usagePlanId=plans[plan_name("basic", "dev", region)])
+        return key_name("org456", "dev", region) in {key["name"] for key in basic["items"]}
+
+    until(inside)
+    tokens = gateway.member_tokens(f"ann-{region}", "org456", "member")
+    for kind in ("IdToken", "AccessToken"):
+        assert gateway.call("GET", "/orgs/org456/balance", tokens[kind]).status == 200
+        assert gateway.call("GET", "/orgs/org789/balance", tokens[kind]).status == 403
+    stranger = gateway.member_tokens(f"eve-{region}", "org-without-key", "admin")
+    assert gateway.call("GET", "/orgs/org-without-key/balance", stranger["IdToken"]).status == 403
 
 
 def test_all_state_is_in_the_bucket(endpoint: str) -> None:

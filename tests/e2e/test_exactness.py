@@ -146,7 +146,7 @@ def test_a_store_that_does_not_answer_gives_503_and_no_partial_effect(platform: 
     os.kill(emulator, signal.SIGSTOP)
     try:
         response = platform.call("POST", "/usage-check", token=token, body=body)
-        ready = platform.call("GET", "/ready", token="")
+        ready = platform.call("GET", "/ready", token=token)
         health = platform.call("GET", "/health", token="")
     finally:
         os.kill(emulator, signal.SIGCONT)

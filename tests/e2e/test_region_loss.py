@@ -36,9 +36,9 @@ def test_a_region_is_fenced_claimed_and_readmitted(own_platform: Platform) -> No
     assert refused.headers["retry-after"]
     for path in ("/health", "/ready"):
         eventually(
-            lambda path=path: platform.call("GET", path, region="sydney", token="").status_code == 503, path
+            lambda path=path: platform.call("GET", path, region="sydney", token=token).status_code == 503, path
         )
-        assert platform.call("GET", path, region="london", token="").status_code == 200
+        assert platform.call("GET", path, region="london", token=token).status_code == 200
 
     planned = platform.json("region", "claim", "sydney", "--dry-run")
     moved = platform.json("region", "claim", "sydney")

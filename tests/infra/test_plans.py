@@ -29,6 +29,7 @@ def expected(layer: str, workspace: str) -> Counter[str]:
         "home": region == HOME,
         "elsewhere": region != HOME,
         "detailed": environment != "dev",
+        "enhanced": environment == "prod",
         "protected_elsewhere": environment != "dev" and region != HOME,
     }
     parts = INVENTORY[layer]
@@ -47,6 +48,9 @@ def test_names_tell_the_project_and_the_workspace(layer: str, workspace: str) ->
         name = resource.values.get("name") or resource.values.get("bucket")
         if resource.type in {
             "aws_s3_bucket",
+            "aws_api_gateway_rest_api",
+            "aws_api_gateway_usage_plan",
+            "aws_cognito_user_pool",
             "aws_dynamodb_table",
             "aws_iam_role",
             "aws_kms_alias",

@@ -13,7 +13,9 @@ LONDON, SYDNEY = "eu-west-2", "ap-southeast-2"
 def test_every_function_that_has_tables_is_watched() -> None:
     with_tables = {name for name, function in load_functions().items() if function.tables}
     # It runs the handlers of other functions, on records they failed on.
-    assert with_tables - {"stream-recovery"} == ENTRIES.keys()
+    with_tables -= {"stream-recovery"}
+    # Their own tests act as them: the one has no store, the other reads what others read too.
+    assert with_tables - {"authorizer", "gateway-keys"} == ENTRIES.keys()
 
 
 def test_the_recovery_may_do_what_the_functions_it_runs_may() -> None:

@@ -70,3 +70,42 @@ mock_resource "aws_lambda_alias" {
     invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/mocked/invocations"
   }
 }
+
+mock_resource "aws_api_gateway_rest_api" {
+  defaults = {
+    id            = "mocked"
+    execution_arn = "arn:aws:execute-api:us-east-1:111111111111:mocked"
+  }
+}
+
+mock_resource "aws_api_gateway_stage" {
+  defaults = {
+    arn        = "arn:aws:apigateway:us-east-1::/restapis/mocked/stages/mocked"
+    invoke_url = "https://mocked.execute-api.us-east-1.amazonaws.com/mocked"
+  }
+}
+
+mock_resource "aws_cognito_user_pool" {
+  defaults = {
+    id  = "us-east-1_Mocked123"
+    arn = "arn:aws:cognito-idp:us-east-1:111111111111:userpool/us-east-1_Mocked123"
+  }
+}
+
+mock_resource "aws_wafv2_web_acl" {
+  defaults = {
+    arn = "arn:aws:wafv2:us-east-1:111111111111:regional/webacl/mocked/00000000-0000-0000-0000-000000000000"
+  }
+}
+
+mock_resource "aws_api_gateway_usage_plan" {
+  defaults = {
+    id = "mocked"
+  }
+}
+
+mock_resource "aws_cognito_user_pool_client" {
+  defaults = {
+    id = "mocked"
+  }
+}

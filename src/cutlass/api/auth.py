@@ -11,6 +11,9 @@ from typing import Any
 
 from cutlass.domain.errors import ForbiddenError, UnauthenticatedError
 
+ORG_CLAIM, ROLE_CLAIM = "custom:org_id", "custom:role"
+"""The claims of a member's token, and the attributes of a user they come from."""
+
 
 class CallerKind(StrEnum):
     """The two kinds of token."""

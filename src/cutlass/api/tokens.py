@@ -1,25 +1,25 @@
 """Access tokens: verified, and read as one of the two kinds of caller.
 
-A service's token is an access token of the client-credentials grant, a member's the ID token of a user. An
-access token of a user is refused: its client may have scopes that are not meant for people.
+A service's token is an access token of the client-credentials grant. A member's is the ID token or the access
+token of a user, with the organisation and the role that the user pool puts into both (functions/claims.py).
+Scopes of a user's token count for nothing: its client may have some that are not meant for people.
 """
 
 import base64
 import binascii
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 
-from cutlass.api.auth import AuthContext, CallerKind, Role, Scope
-from cutlass.api.keysets import Fetch, IssuerKeys, fetch_json
-from cutlass.domain.errors import ContractError, UnauthenticatedError
+from cutlass.api.auth import ORG_CLAIM, ROLE_CLAIM, AuthContext, CallerKind, Role, Scope
+from cutlass.api.keysets import Fetch, IssuerKeys, fetch_json, key_set_url
+from cutlass.domain.errors import UnauthenticatedError
 from cutlass.domain.ids import ID_PATTERN
+from cutlass.storage.issuers import Issuer
 
 LEEWAY_SECONDS = 5
 """How far an issuer's clock may be ahead of ours; an expired token gets none of it."""
@@ -29,33 +29,6 @@ COGNITO_SCOPES = {"admin/all": Scope.ADMIN}
 
 _MAX_TOKEN = 8 * 1024
 _ALGORITHM = "RS256"
-_VARIABLE = "CUTLASS_ISSUERS"
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """A user pool whose tokens are accepted, for the clients named."""
-
-    issuer: str
-    jwks_url: str
-    clients: frozenset[str]
-
-
-def issuers_from_environment(environ: Mapping[str, str] = os.environ) -> tuple[Issuer, ...]:
-    """Read the issuers from `CUTLASS_ISSUERS`.
-
-    Raises
-    ------
-    ContractError
-        The variable is missing or not as it must be.
-    """
-    try:
-        entries = json.loads(environ[_VARIABLE])
-        return tuple(Issuer(e["issuer"], e["jwks_url"], frozenset(e["clients"])) for e in entries)
-    except KeyError as missing:
-        raise ContractError(f"{_VARIABLE}: {missing} is missing") from None
-    except (ValueError, TypeError) as error:
-        raise ContractError(f"{_VARIABLE}: {error}") from None
 
 
 class TokenVerifier:
@@ -63,23 +36,29 @@ class TokenVerifier:
 
     Parameters
     ----------
-    issuers : tuple of Issuer
-        Whose tokens are accepted.
+    find_issuer : callable
+        Returns the accepted issuer of that name, or None; raises `UnavailableError` where none can be had.
+    endpoint : str, optional
+        Where AWS is, and with it the issuers' keys, when not at AWS's own addresses.
     fetch, clock, now : callable, optional
         How a key set is fetched, a clock for its age, and the time in Unix seconds.
     """
 
     def __init__(
         self,
-        issuers: tuple[Issuer, ...],
+        find_issuer: Callable[[str], Issuer | None],
         *,
+        endpoint: str | None = None,
         fetch: Fetch = fetch_json,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._issuers = {issuer.issuer: issuer for issuer in issuers}
-        self._keys = {issuer.issuer: IssuerKeys(issuer.jwks_url, fetch=fetch, clock=clock) for issuer in issuers}
+        self._find_issuer = find_issuer
+        self._endpoint = endpoint
+        self._fetch = fetch
+        self._clock = clock
         self._now = now
+        self._keys: dict[str, IssuerKeys] = {}
 
     def verify(self, token: str) -> AuthContext:
         """Return whose token it is.
@@ -89,15 +68,15 @@ class TokenVerifier:
         UnauthenticatedError
             It is not a valid token of an accepted issuer and client. The message is for the log.
         UnavailableError
-            The issuer's keys cannot be had.
+            The issuers, or the issuer's keys, cannot be had.
         """
         header, claims = _unverified(token)
-        issuer = self._issuers.get(str(claims.get("iss")))
+        issuer = self._find_issuer(str(claims.get("iss")))
         if issuer is None:
             raise UnauthenticatedError("the issuer is not one of ours")
         if header.get("alg") != _ALGORITHM or not isinstance(header.get("kid"), str):
             raise UnauthenticatedError(f"the token is not signed with {_ALGORITHM} and a named key")
-        key = self._keys[issuer.issuer].find(header["kid"])
+        key = self._keys_of(issuer.name).find(header["kid"])
         if key is None:
             raise UnauthenticatedError("the issuer has no such key")
         try:
@@ -106,6 +85,12 @@ class TokenVerifier:
             raise UnauthenticatedError("the signature does not fit") from None
         self._check_times(verified)
         return _caller(verified, issuer)
+
+    def _keys_of(self, name: str) -> IssuerKeys:
+        if name not in self._keys:
+            fresh = IssuerKeys(key_set_url(name, self._endpoint), fetch=self._fetch, clock=self._clock)
+            self._keys.setdefault(name, fresh)
+        return self._keys[name]
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
         now = self._now()
@@ -145,31 +130,31 @@ def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _caller(claims: Mapping[str, Any], issuer: Issuer) -> AuthContext:
-    if claims.get("token_use") == "access":
-        return _service(claims, issuer)
-    if claims.get("token_use") == "id":
-        return _member(claims, issuer)
-    raise UnauthenticatedError("the token is neither an access nor an ID token")
+    use = claims.get("token_use")
+    if use == "id":
+        audience = claims.get("aud")
+        return _member(claims, issuer, audience if isinstance(audience, list) else [audience])
+    if use != "access":
+        raise UnauthenticatedError("the token is neither an access nor an ID token")
+    if claims.get("sub") != claims.get("client_id") or "username" in claims:
+        return _member(claims, issuer, [claims.get("client_id")])
+    return _service(claims, issuer)
 
 
 def _service(claims: Mapping[str, Any], issuer: Issuer) -> AuthContext:
     client, scope = claims.get("client_id"), claims.get("scope", "")
     if not isinstance(client, str) or client not in issuer.clients:
         raise UnauthenticatedError("the client is not one of ours")
-    if claims.get("sub") != client or "username" in claims:
-        raise UnauthenticatedError("the access token is a user's, not a service's")
     if not isinstance(scope, str):
         raise UnauthenticatedError("scope is no text")
     scopes = frozenset(str(COGNITO_SCOPES.get(name, name)) for name in scope.split())
     return AuthContext(client, CallerKind.SERVICE, scopes)
 
 
-def _member(claims: Mapping[str, Any], issuer: Issuer) -> AuthContext:
-    audience = claims.get("aud")
-    audiences = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(name, str) and name in issuer.clients for name in audiences):
+def _member(claims: Mapping[str, Any], issuer: Issuer, clients: list[Any]) -> AuthContext:
+    if not any(isinstance(name, str) and name in issuer.clients for name in clients):
         raise UnauthenticatedError("the client is not one of ours")
-    user, org_id, role = (claims.get(name) for name in ("sub", "custom:org_id", "custom:role"))
+    user, org_id, role = (claims.get(name) for name in ("sub", ORG_CLAIM, ROLE_CLAIM))
     if not isinstance(user, str) or not isinstance(org_id, str) or not ID_PATTERN.fullmatch(org_id):
         raise UnauthenticatedError("the user has no organisation")
     if role not in set(Role):

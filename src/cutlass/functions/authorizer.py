@@ -9,8 +9,21 @@ from typing import Any
 
 from cutlass.api.auth import AuthContext, CallerKind
 from cutlass.api.bodies import header
-from cutlass.api.tokens import TokenVerifier, bearer_token, issuers_from_environment
+from cutlass.api.gateway_keys import organisation_key, service_key
+from cutlass.api.remembered import Remembered
+from cutlass.api.tokens import TokenVerifier, bearer_token
+from cutlass.contracts import load_topology
 from cutlass.domain.errors import InvalidRequestError, UnauthenticatedError
+from cutlass.storage import keys
+from cutlass.storage.dynamo import Dynamo
+from cutlass.storage.issuers import Issuers
+from cutlass.storage.settings import Settings
+
+KEEP_SECONDS = 300.0
+"""After how long the issuers are read again."""
+
+AGAIN_SECONDS = 1.0
+"""The shortest time between two readings for issuers that are not known: a new region's, or a forger's."""
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
@@ -21,7 +34,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     Exception
         With the message `Unauthorized`, which is how API Gateway is asked to answer 401.
     UnavailableError
-        The issuer's keys cannot be had.
+        The issuers, or the issuer's keys, cannot be had.
     """
     try:
         caller = _verifier().verify(bearer_token(header(event, "Authorization")))
@@ -32,20 +45,27 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
 
 @cache
 def _verifier() -> TokenVerifier:
-    return TokenVerifier(issuers_from_environment())
+    settings, regions = Settings.from_environment(), load_topology().regions
+    dynamo = Dynamo(
+        regions[settings.region].aws_region,
+        endpoint=settings.endpoint,
+        timeout_seconds=settings.store_timeout_seconds,
+    )
+    issuers = Issuers(dynamo, settings.table(keys.ORGANISATIONS), regions)
+    known = Remembered("who issues tokens", issuers.read, keep_seconds=KEEP_SECONDS, again_seconds=AGAIN_SECONDS)
+    return TokenVerifier(known.find, endpoint=settings.endpoint)
 
 
 def _policy(caller: AuthContext, method_arn: str) -> dict[str, Any]:
     api, stage, *_ = method_arn.split("/")
     allowed = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{api}/{stage}/*"}
-    policy: dict[str, Any] = {
+    org_id = caller.org_id
+    return {
         "principalId": caller.principal,
         "policyDocument": {"Version": "2012-10-17", "Statement": [allowed]},
         "context": _context(caller),
+        "usageIdentifierKey": service_key(caller.principal) if org_id is None else organisation_key(org_id),
     }
-    if caller.org_id is not None:
-        policy["usageIdentifierKey"] = caller.org_id
-    return policy
 
 
 def _context(caller: AuthContext) -> dict[str, str]:

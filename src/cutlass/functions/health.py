@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable
 
+from cutlass.api.auth import Access
 from cutlass.api.log import log_failure
+from cutlass.api.models import NoQuery
 from cutlass.api.problems import PROBLEM_JSON, problem_body
 from cutlass.api.resolver import Call, Edge
 from cutlass.api.responses import Response
@@ -28,9 +30,10 @@ def get_health(call: Call) -> Response:
     return call.answer(200, {"status": "ok", "region": region})
 
 
-@edge.route("GET", "/ready", None)
+@edge.route("GET", "/ready", Access(scope=None))
 def get_readiness(call: Call) -> Response:
     """Ask every table, and read the contracts."""
+    call.query(NoQuery)
     checks = {"contracts": _holds(call, _contracts)}
     try:
         store = open_store()

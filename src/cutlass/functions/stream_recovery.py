@@ -115,8 +115,8 @@ def _compensator_again(event: dict[str, Any], context: Any) -> Any:
     return compensator.handler(event, context)
 
 
-def _rebalance_again(_event: dict[str, Any], _context: Any) -> Any:
-    """Do nothing: what the records say is old, and the schedule has looked at every pool since."""
+def _looked_at(_event: dict[str, Any], _context: Any) -> Any:
+    """Do nothing: what the records say is old, and the schedule has looked at everything since."""
     return {"batchItemFailures": []}
 
 
@@ -124,5 +124,6 @@ _AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
     "meter": _meter_again,
     "terms": _terms_again,
     "compensator": _compensator_again,
-    "rebalance": _rebalance_again,
+    "rebalance": _looked_at,
+    "gateway-keys": _looked_at,
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from cutlass.domain.plans import Region
 from cutlass.platform.home import Home
-from cutlass.platform.local import Issuer, function_environment
+from cutlass.platform.local import function_environment
 from cutlass.platform.processes import Program
 from cutlass.platform.running import address
 
@@ -44,9 +44,7 @@ def links(regions: Mapping[str, Region], ports: Mapping[str, int]) -> dict[str, 
     return found
 
 
-def region_programs(
-    regions: Mapping[str, Region], ports: Mapping[str, int], issuers: tuple[Issuer, ...]
-) -> list[Program]:
+def region_programs(regions: Mapping[str, Region], ports: Mapping[str, int]) -> list[Program]:
     """Return the processes that run on AWS: gateways, the replicator, consumers."""
     endpoint, peers = address(ports[EMULATOR]), links(regions, ports)
     settings = {
@@ -55,7 +53,6 @@ def region_programs(
             aws_region=region.aws_region,
             endpoint=endpoint,
             peers=peers[name],
-            issuers=issuers,
         )
         for name, region in regions.items()
     }

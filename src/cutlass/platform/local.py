@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 ENVIRONMENT = "dev"
 ACCOUNT = "111111111111"
@@ -11,19 +10,6 @@ ADDRESS = "127.0.0.1"
 
 # Settings of the person's own AWS account, which must not reach functions that talk to the emulator.
 _FOREIGN = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL_DYNAMODB")
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """A user pool whose tokens both gateways accept."""
-
-    issuer: str
-    jwks_url: str
-    clients: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the entry of `CUTLASS_ISSUERS`."""
-        return {"issuer": self.issuer, "jwks_url": self.jwks_url, "clients": list(self.clients)}
 
 
 def base_environment() -> dict[str, str]:
@@ -47,14 +33,12 @@ def function_environment(
     aws_region: str,
     endpoint: str,
     peers: Mapping[str, str],
-    issuers: tuple[Issuer, ...],
 ) -> dict[str, str]:
     """Return the settings of a region's functions: all that differs between here and AWS."""
     return {
         "CUTLASS_ENVIRONMENT": ENVIRONMENT,
         "CUTLASS_REGION": region,
         "CUTLASS_PEER_ENDPOINTS": json.dumps(dict(peers)),
-        "CUTLASS_ISSUERS": json.dumps([issuer.as_dict() for issuer in issuers]),
         "AWS_REGION": aws_region,
         "AWS_DEFAULT_REGION": aws_region,
         "AWS_ENDPOINT_URL": endpoint,

@@ -10,9 +10,12 @@ from typing import Any
 from cutlass.contracts import Queue, Table, load_queues, load_tables, load_topology
 from cutlass.platform.errors import AwsError, PlatformError
 from cutlass.platform.home import Home, read_json, write_json
-from cutlass.platform.local import ENVIRONMENT, Issuer
+from cutlass.platform.local import ENVIRONMENT
 from cutlass.platform.queues import queue_arn, queue_attributes
 from cutlass.platform.wire import Wire
+from cutlass.storage import keys
+from cutlass.storage.codec import encode_item
+from cutlass.storage.issuers import Issuer, issuer_item
 
 SCOPES: Mapping[str, tuple[str, ...]] = {
     "usage": ("check", "read"),
@@ -41,6 +44,8 @@ class Pool:
 def provision(endpoint: str, home: Home) -> dict[str, Pool]:
     """Make what is missing in every region and return the user pools; secrets go to the home folder.
 
+    As in AWS, each region tells of its user pool in its own table; the replicator carries that to the others.
+
     Raises
     ------
     PlatformError
@@ -52,22 +57,18 @@ def provision(endpoint: str, home: Home) -> dict[str, Pool]:
         for table in load_tables().values():
             ensure_table(wire, table)
         ensure_queues(wire, load_queues(), region.name)
-        pools[region.name] = ensure_pool(wire, region.name)
+        pools[region.name] = pool = ensure_pool(wire, region.name)
+        item = encode_item(issuer_item(region.name, issuer(pool)))
+        organisations = load_tables()[keys.ORGANISATIONS].resource(ENVIRONMENT)
+        wire.call("dynamodb", "PutItem", {"TableName": organisations, "Item": item})
     _keep_secrets(home, pools)
     return pools
 
 
-def issuers(endpoint: str, pools: Mapping[str, Pool]) -> tuple[Issuer, ...]:
-    """Return whose tokens the gateways accept: those of every region's pool."""
-    regions = load_topology().regions
-    return tuple(
-        Issuer(
-            issuer=f"https://cognito-idp.{regions[pool.region].aws_region}.amazonaws.com/{pool.pool_id}",
-            jwks_url=f"{endpoint}/{pool.pool_id}/.well-known/jwks.json",
-            clients=(pool.service_client, pool.web_client),
-        )
-        for pool in pools.values()
-    )
+def issuer(pool: Pool) -> Issuer:
+    """Return what a pool's tokens say of their origin, and which clients' tokens are accepted."""
+    host = f"cognito-idp.{load_topology().regions[pool.region].aws_region}.amazonaws.com"
+    return Issuer(f"https://{host}/{pool.pool_id}", frozenset({pool.service_client, pool.web_client}))
 
 
 def ensure_table(wire: Wire, table: Table) -> None:

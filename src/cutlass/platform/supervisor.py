@@ -24,7 +24,7 @@ from cutlass.platform.layout import (
 from cutlass.platform.local import ENVIRONMENT, base_environment
 from cutlass.platform.ports import open_sockets, port
 from cutlass.platform.processes import Child, Program, is_running, spawn, start_time
-from cutlass.platform.provision import issuers, provision
+from cutlass.platform.provision import provision
 from cutlass.platform.running import DEMO, address
 from cutlass.platform.tokens import new_service_token
 from cutlass.platform.trimming import Trimmer
@@ -155,12 +155,12 @@ class Supervisor:
         self._spawn(emulator_program(self._home))
         self._await_emulator(endpoint)
         self._report("laying tables, queues and user pools")
-        pools = provision(endpoint, self._home)
+        provision(endpoint, self._home)
         self._report("starting gateways, consumers and the replicator")
-        for program in region_programs(self._regions, self._ports, issuers(endpoint, pools)):
+        for program in region_programs(self._regions, self._ports):
             self._spawn(program)
         self._write()
-        self._await_gateways()
+        self._await_gateways(endpoint)
         self._report("loading the demo organisation")
         self._load_demo(endpoint)
         self._trimmer = Trimmer(endpoint, self._home.checkpoints)
@@ -223,14 +223,17 @@ class Supervisor:
             else:
                 return
 
-    def _await_gateways(self) -> None:
+    def _await_gateways(self, endpoint: str) -> None:
+        """Wait until every region is ready, and knows the user pool of the region before it."""
         deadline = time.monotonic() + _READY_SECONDS
-        for region in self._regions:
+        names = list(self._regions)
+        for place, region in enumerate(names):
             name = f"gateway-{region}"
+            token = new_service_token(self._home, endpoint, names[place - 1]).jwt
             while not self._stop_asked:
                 self._mind()
                 try:
-                    request("GET", f"{address(self._ports[name])}/ready", timeout=2)
+                    request("GET", f"{address(self._ports[name])}/ready", token=token, timeout=2)
                 except PlatformError as error:
                     if time.monotonic() > deadline:
                         reason = f"is not ready after {_READY_SECONDS:.0f} s: {error.message}"

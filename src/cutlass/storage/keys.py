@@ -144,6 +144,11 @@ def region_state(region: str, of: str | None = None) -> Key:
     return f"{region}#region", "state" if of in {None, region} else f"fence#{of}"
 
 
+def issuer(region: str) -> Key:
+    """The user pool of a region, in the table of organisations."""
+    return f"{region}#issuer", "issuer"
+
+
 def claims(survivor: str, origin: str) -> str:
     """The partition of what a survivor claimed of a fenced region; it is read whole before that one serves."""
     return f"{survivor}#claims>{origin}"

@@ -69,7 +69,7 @@ class Transport:
             There are no credentials.
         """
         if self._credentials is None:
-            self._credentials = _find_credentials()
+            self._credentials = find_credentials()
         headers = self._signer.headers(self._credentials.get_frozen_credentials(), target, body)
         return self.exchange(headers, body, max(seconds, 0.001))
 
@@ -86,7 +86,7 @@ class Transport:
         self._pool.close()
 
 
-def _find_credentials() -> Credentials:
+def find_credentials() -> Credentials:
     """Read credentials from the environment, as in Lambda; elsewhere as botocore finds and renews them."""
     found = EnvProvider().load()
     if found is None:

@@ -4,11 +4,17 @@ import base64
 import json
 from typing import Any
 
-from cutlass.contracts import load_queues, load_tables
+from botocore.credentials import Credentials
+
+from cutlass.contracts import load_queues, load_tables, load_topology
 from cutlass.platform.home import read_json, write_json
-from cutlass.platform.provision import SERVICE_SCOPES, issuers, provision
+from cutlass.platform.local import ACCOUNT
+from cutlass.platform.provision import SERVICE_SCOPES, issuer, provision
 from cutlass.platform.tokens import member_token, new_service_token, service_token
+from cutlass.storage.dynamo import Dynamo
+from cutlass.storage.issuers import Issuers
 from tests.integration.platform.emulators import Emulator
+from tests.support.permissions import acting
 
 
 def inventory(emulator: Emulator) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def claims(jwt: str) -> dict[str, Any]:
 def test_a_services_token_has_every_scope_and_a_members_its_organisation(emulator: Emulator) -> None:
     home, endpoint = emulator.home, emulator.endpoint
     pools = provision(endpoint, home)
-    known = {issuer.issuer: issuer for issuer in issuers(endpoint, pools)}
+    known = {found.name: found for found in map(issuer, pools.values())}
     for region in ("london", "sydney"):
         service = claims(new_service_token(home, endpoint, region).jwt)
         assert set(service["scope"].split()) == set(SERVICE_SCOPES)
@@ -69,6 +75,19 @@ def test_a_services_token_has_every_scope_and_a_members_its_organisation(emulato
             assert (member["custom:org_id"], member["custom:role"]) == ("org456", role)
             assert member["aud"] in known[member["iss"]].clients
             assert member["exp"] == made.expires
+
+
+def test_each_region_tells_of_its_own_user_pool(own_emulator: Emulator) -> None:
+    pools = provision(own_emulator.endpoint, own_emulator.home)
+    regions = load_topology().regions
+    for region, facts in regions.items():
+        dynamo = Dynamo(
+            facts.aws_region, endpoint=own_emulator.endpoint, credentials=Credentials(ACCOUNT, "local")
+        )
+        with acting("authorizer", region):
+            found = Issuers(dynamo, "cutlass-tech-organisations-dev", regions).read()
+        # The other's comes with the replicator, which does not run here.
+        assert found == {issuer(pools[region]).name: issuer(pools[region])}
 
 
 def test_the_commands_own_token_is_kept_while_it_is_good(emulator: Emulator) -> None:

@@ -141,7 +141,6 @@ def rig(own_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         aws_region=LONDON,
         endpoint=own_emulator.endpoint,
         peers={"sydney": own_emulator.endpoint},
-        issuers=(),
     )
     for name, value in (base_environment() | settings).items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""Tokens, signed with keys made here, against a key set served on 127.0.0.1."""
+"""Tokens, signed with keys made here, against key sets served on 127.0.0.1."""
 
 import base64
 import hashlib
@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -16,55 +15,23 @@ from joserfc.jwk import RSAKey
 
 from cutlass.api.auth import AuthContext, CallerKind, Role
 from cutlass.api.keysets import KEEP_SECONDS, REFETCH_SECONDS, IssuerKeys, fetch_json
-from cutlass.api.tokens import Issuer, TokenVerifier, bearer_token, issuers_from_environment
-from cutlass.domain.errors import ContractError, UnauthenticatedError, UnavailableError
-from cutlass.functions import authorizer
-
-LONDON, SYDNEY = (
-    "https://cognito-idp.eu-west-2.amazonaws.com/L",
-    "https://cognito-idp.ap-southeast-2.amazonaws.com/S",
+from cutlass.api.tokens import TokenVerifier, bearer_token
+from cutlass.domain.errors import UnauthenticatedError, UnavailableError
+from cutlass.storage.issuers import Issuer
+from tests.unit.api.issuing import (
+    FIRST,
+    FOREIGN,
+    LONDON,
+    SECOND,
+    SYDNEY,
+    KeyServer,
+    claims,
+    encoded,
+    make_key,
+    member_claims,
+    signed,
+    user_claims,
 )
-ARN = "arn:aws:execute-api:eu-west-2:111111111111:api1/dev/POST/usage-check"
-
-
-def make_key(kid: str) -> RSAKey:
-    return RSAKey.generate_key(2048, {"kid": kid, "use": "sig", "alg": "RS256"})
-
-
-FIRST, SECOND, FOREIGN = make_key("first"), make_key("second"), make_key("first")
-
-
-class KeyServer:
-    """Serves a key set, counts how often, and can be made to fail."""
-
-    def __init__(self) -> None:
-        self.keys = [FIRST]
-        self.fetches = 0
-        self.status = 200
-        self.body: bytes | None = None
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.fetches += 1
-                body = outer.body or json.dumps({"keys": [k.as_dict(private=False) for k in outer.keys]}).encode()
-                self.send_response(outer.status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/.well-known/jwks.json"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -90,43 +57,8 @@ def clock() -> Clock:
 @pytest.fixture
 def verifier(server: KeyServer, clock: Clock) -> TokenVerifier:
     clients = frozenset({"backend", "web"})
-    issuers = (Issuer(LONDON, server.url, clients), Issuer(SYDNEY, server.url, clients))
-    return TokenVerifier(issuers, clock=clock)
-
-
-def claims(**changes: Any) -> dict[str, Any]:
-    now = int(time.time())
-    service = {
-        "iss": LONDON,
-        "sub": "backend",
-        "client_id": "backend",
-        "token_use": "access",
-        "scope": "usage/check usage/read admin/all",
-        "iat": now,
-        "exp": now + 3600,
-    }
-    return {name: value for name, value in {**service, **changes}.items() if value is not None}
-
-
-def member_claims(**changes: Any) -> dict[str, Any]:
-    member = {
-        "sub": "5f0e",
-        "client_id": None,
-        "scope": None,
-        "aud": "web",
-        "token_use": "id",
-        "custom:org_id": "org456",
-        "custom:role": "admin",
-    }
-    return claims(**{**member, **changes})
-
-
-def signed(payload: dict[str, Any], key: RSAKey = FIRST, **header: Any) -> str:
-    return jwt.encode({"alg": "RS256", "kid": key.kid, **header}, payload, key, algorithms=["RS256"])
-
-
-def encoded(value: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    issuers = {name: Issuer(name, clients) for name in (LONDON, SYDNEY)}
+    return TokenVerifier(issuers.get, endpoint=server.endpoint, clock=clock)
 
 
 def test_a_service(verifier: TokenVerifier):
@@ -137,6 +69,11 @@ def test_a_service(verifier: TokenVerifier):
 def test_a_member_of_the_other_region(verifier: TokenVerifier):
     caller = verifier.verify(signed(member_claims(iss=SYDNEY)))
     assert caller == AuthContext("5f0e", CallerKind.MEMBER, org_id="org456", role=Role.ADMIN)
+
+
+def test_a_users_access_token_is_a_members_whatever_its_scopes(verifier: TokenVerifier):
+    caller = verifier.verify(signed(user_claims(scope="openid admin/all")))
+    assert caller == AuthContext("5f0e", CallerKind.MEMBER, org_id="org456", role=Role.MEMBER)
 
 
 def swapped(token: str, payload: dict[str, Any]) -> str:
@@ -170,7 +107,9 @@ REFUSED: dict[str, Callable[[], str]] = {
     "unknown key": lambda: signed(claims(), make_key("nobody's")),
     "foreign client": lambda: signed(claims(client_id="other", sub="other")),
     "no client": lambda: signed(claims(client_id=None)),
-    "a user's access token": lambda: signed(claims(sub="5f0e", username="5f0e")),
+    "a user's access token without organisation": lambda: signed(claims(sub="5f0e", username="5f0e")),
+    "a user's access token of a foreign client": lambda: signed(user_claims(client_id="other")),
+    "a user's access token that looks like a service's": lambda: signed(claims(username="5f0e")),
     "a refresh token": lambda: signed(claims(token_use="refresh")),
     "no use": lambda: signed(claims(token_use=None)),
     "scope is a list": lambda: signed(claims(scope=["admin"])),
@@ -300,56 +239,3 @@ def test_no_bearer_token(field: str | None):
 
 def test_the_scheme_is_read_in_any_case():
     assert bearer_token("bearer abc") == "abc"
-
-
-@pytest.mark.parametrize(
-    "value", [None, "", "{}x", "[1]", '[{"issuer": "a"}]', '[{"issuer":"a","jwks_url":"b","clients":1}]']
-)
-def test_wrong_settings_are_named(value: str | None):
-    with pytest.raises(ContractError, match="CUTLASS_ISSUERS"):
-        issuers_from_environment({} if value is None else {"CUTLASS_ISSUERS": value})
-
-
-@pytest.fixture
-def authorize(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
-    entry = {"issuer": LONDON, "jwks_url": server.url, "clients": ["backend", "web"]}
-    monkeypatch.setenv("CUTLASS_ISSUERS", json.dumps([entry]))
-    authorizer._verifier.cache_clear()
-
-    def run(token: str | None) -> dict[str, Any]:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return authorizer.handler({"type": "REQUEST", "methodArn": ARN, "headers": headers}, None)
-
-    yield run
-    authorizer._verifier.cache_clear()
-
-
-def test_the_policy_of_a_service(authorize: Callable[..., dict[str, Any]]):
-    answer = authorize(signed(claims()))
-    assert answer["principalId"] == "backend"
-    assert answer["context"] == {"kind": "service", "scope": "admin usage/check usage/read"}
-    (statement,) = answer["policyDocument"]["Statement"]
-    assert statement["Effect"] == "Allow"
-    assert statement["Resource"] == "arn:aws:execute-api:eu-west-2:111111111111:api1/dev/*"
-    assert "usageIdentifierKey" not in answer
-
-
-def test_the_policy_of_a_member(authorize: Callable[..., dict[str, Any]]):
-    answer = authorize(signed(member_claims()))
-    assert answer["context"] == {"kind": "member", "scope": "", "org_id": "org456", "role": "admin"}
-    assert answer["usageIdentifierKey"] == "org456"
-    assert AuthContext.from_event(
-        {"requestContext": {"authorizer": {"principalId": "5f0e", **answer["context"]}}}
-    ) == (AuthContext("5f0e", CallerKind.MEMBER, org_id="org456", role=Role.ADMIN))
-
-
-@pytest.mark.parametrize("token", [None, "garbage"])
-def test_everything_else_is_unauthorized(authorize: Callable[..., dict[str, Any]], token: str | None):
-    with pytest.raises(Exception, match=r"^Unauthorized$"):
-        authorize(token)
-
-
-def test_two_different_tokens_are_unauthorized(authorize: Callable[..., dict[str, Any]]):
-    event = {"methodArn": ARN, "multiValueHeaders": {"Authorization": ["Bearer a", "Bearer b"]}}
-    with pytest.raises(Exception, match=r"^Unauthorized$"):
-        authorizer.handler(event, None)

@@ -1,0 +1,111 @@
+"""API Gateway's usage plans and the keys in them, by its REST interface, signed by botocore.
+
+A few calls need no client of the SDK, whose descriptions of API Gateway alone are larger than a function.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from cutlass.domain.errors import ConflictError, NotFoundError, UnavailableError
+from cutlass.storage.transport import find_credentials
+
+_PAGE = 500
+_TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
+
+
+class UsagePlans:
+    """The usage plans and API keys of one region.
+
+    Parameters
+    ----------
+    aws_region : str
+        AWS's name of the region.
+    endpoint : str, optional
+        Where API Gateway is, when not at AWS's own address.
+    credentials : Credentials, optional
+        Whose calls they are; found in the surroundings unless given.
+    """
+
+    def __init__(
+        self, aws_region: str, *, endpoint: str | None = None, credentials: Credentials | None = None
+    ) -> None:
+        self._aws_region = aws_region
+        self._url = endpoint or f"https://apigateway.{aws_region}.amazonaws.com"
+        self._credentials = credentials
+        self._pool = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
+
+    def plans(self) -> dict[str, str]:
+        """Return the ids of the usage plans by name; raises what `call` raises."""
+        return {plan["name"]: plan["id"] for plan in self._all("/usageplans")}
+
+    def keys(self, prefix: str = "") -> dict[str, str]:
+        """Return the ids of the API keys whose name begins so, by name; raises what `call` raises."""
+        return {key["name"]: key["id"] for key in self._all("/apikeys", name=prefix)}
+
+    def keys_in(self, plan_id: str, prefix: str = "") -> set[str]:
+        """Return the keys in a usage plan whose name begins so; raises what `call` raises."""
+        return {key["id"] for key in self._all(f"/usageplans/{plan_id}/keys", name=prefix)}
+
+    def create(self, name: str, value: str) -> str:
+        """Make a key and return its id; raises what `call` raises."""
+        return str(self.call("POST", "/apikeys", {"name": name, "value": value, "enabled": True})["id"])
+
+    def add(self, plan_id: str, key_id: str) -> None:
+        """Put a key into a usage plan; raises what `call` raises."""
+        self.call("POST", f"/usageplans/{plan_id}/keys", {"keyId": key_id, "keyType": "API_KEY"})
+
+    def remove(self, plan_id: str, key_id: str) -> None:
+        """Take a key out of a usage plan; raises what `call` raises."""
+        self.call("DELETE", f"/usageplans/{plan_id}/keys/{key_id}")
+
+    def _all(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        asked = {name: value for name, value in query.items() if value} | {"limit": str(_PAGE)}
+        while True:
+            page = self.call("GET", f"{path}?{urlencode(sorted(asked.items()))}")
+            yield from page.get("item", [])
+            if not page.get("position"):
+                return
+            asked["position"] = page["position"]
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Send one request and return its answer.
+
+        Raises
+        ------
+        ConflictError, NotFoundError
+            What is asked for is there already, or is not there.
+        UnavailableError
+            There is no answer, or AWS asks to come again later.
+        UsagePlanError
+            API Gateway refused the request itself.
+        """
+        data = b"" if body is None else json.dumps(body).encode()
+        signed = AWSRequest(method, self._url + path, data=data, headers={"Content-Type": "application/json"})
+        self._credentials = self._credentials or find_credentials()
+        SigV4Auth(self._credentials, "apigateway", self._aws_region).add_auth(signed)
+        try:
+            answer = self._pool.request(method, self._url + path, body=data, headers=dict(signed.headers))
+        except urllib3.exceptions.HTTPError as error:
+            raise UnavailableError("API Gateway does not answer") from error
+        if answer.status < 300:
+            told: dict[str, Any] = json.loads(answer.data) if answer.data else {}
+            return told
+        reason = f"{method} {path.partition('?')[0]}: {answer.status} {answer.data[:300].decode(errors='replace')}"
+        if answer.status == 429 or answer.status >= 500:
+            raise UnavailableError(reason)
+        if answer.status == 409:
+            raise ConflictError(reason)
+        if answer.status == 404:
+            raise NotFoundError(reason)
+        raise UsagePlanError(reason)
+
+
+class UsagePlanError(Exception):
+    """API Gateway refused a request for a reason no retry mends."""
