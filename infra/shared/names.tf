@@ -43,4 +43,7 @@ locals {
     trimsuffix(name, ".tfvars") => provider::terraform::decode_tfvars(file("${path.module}/vars/${name}"))
   }
   other_workspaces = { for name, values in local.workspaces : name => values if name != local.workspace }
+
+  # The regions' domains in this environment.
+  regional_domains = [for values in values(local.workspaces) : values.domain_name if values.environment == var.environment]
 }
