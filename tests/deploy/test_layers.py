@@ -10,9 +10,9 @@ from cutlass.api.gateway_keys import key_name, plan_name
 from cutlass.contracts import load_tables, load_topology
 from cutlass.platform.wire import Wire
 from tests.deploy.conftest import ACCOUNT
-from tests.deploy.harness import BOOTSTRAP, Deployment, steps
+from tests.deploy.harness import Deployment, steps
 from tests.deploy.interface import Interface, eventually
-from tests.support.terraform import LAYERS, TerraformError
+from tests.support.terraform import BOOTSTRAP, LAYERS, TerraformError
 
 DRIFT = yaml.safe_load((Path(__file__).parent / "drift.yaml").read_text(encoding="utf-8"))
 STEPS = [pytest.param(*step, id="-".join(step)) for step in steps("dev")]
