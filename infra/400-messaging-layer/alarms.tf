@@ -1,5 +1,6 @@
 # Operators are told of every queue of the contract, those of layer 200 too.
 locals {
+  dead_letters   = { for name, queue in local.contract.queues : name => queue.dead_letter.queue if can(queue.dead_letter) }
   is_dead_letter = toset(values(local.dead_letters))
   waiting        = { for name, queue in local.contract.queues : name => queue if !contains(local.is_dead_letter, name) }
 }
@@ -18,8 +19,8 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = try(each.value.alarm_age_seconds, 900)
   treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.operators.arn]
-  ok_actions          = [aws_sns_topic.operators.arn]
+  alarm_actions       = [local.operators_topic_arn]
+  ok_actions          = [local.operators_topic_arn]
 }
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
@@ -36,8 +37,8 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.operators.arn]
-  ok_actions          = [aws_sns_topic.operators.arn]
+  alarm_actions       = [local.operators_topic_arn]
+  ok_actions          = [local.operators_topic_arn]
 }
 
 # SES reviews an account from 5 % bounces or 0.1 % complaints on, and stops it from twice or five times as many.
@@ -57,6 +58,6 @@ resource "aws_cloudwatch_metric_alarm" "reputation" {
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.threshold
   treat_missing_data  = "ignore"
-  alarm_actions       = [aws_sns_topic.operators.arn]
-  ok_actions          = [aws_sns_topic.operators.arn]
+  alarm_actions       = [local.operators_topic_arn]
+  ok_actions          = [local.operators_topic_arn]
 }

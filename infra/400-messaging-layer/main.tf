@@ -1,14 +1,7 @@
-# The queues of contracts/functions.yaml, but those of failed streams: the streams are in 200, and so are they.
+# The queues of contracts/functions.yaml, but those that streams and schedules fail into: these are in 200, with what fails.
 locals {
   contract = yamldecode(file("${path.module}/../../contracts/functions.yaml"))
-
-  of_streams = distinct(flatten([
-    for function in values(local.contract.functions) : [for stream in try(function.streams, []) : stream.on_failure]
-  ]))
-  dead_letters = { for name, queue in local.contract.queues : name => queue.dead_letter.queue if can(queue.dead_letter) }
-
-  elsewhere = concat(local.of_streams, [for name in local.of_streams : local.dead_letters[name] if contains(keys(local.dead_letters), name)])
-  queues    = { for name, queue in local.contract.queues : name => queue if !contains(local.elsewhere, name) }
+  queues   = { for name, queue in local.contract.queues : name => queue if !contains(keys(local.compute_queues), name) }
 }
 
 module "queues" {

@@ -1,5 +1,5 @@
 resource "aws_sns_topic" "operators" {
-  name              = "${local.project}-operators-${local.workspace}"
+  name              = local.operators_topic
   kms_master_key_id = local.key_arn
 }
 

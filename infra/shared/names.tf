@@ -11,6 +11,10 @@ locals {
     Project     = local.project
   }
 
+  # Where alarms go. Layer 400 makes the topic, and any layer's alarms name it: CloudWatch takes one that is not there yet.
+  operators_topic     = "${local.project}-operators-${local.workspace}"
+  operators_topic_arn = "arn:aws:sns:${var.aws_region}:${var.aws_account_id}:${local.operators_topic}"
+
   state_bucket = "${local.project}-terraform-state-${var.aws_account_id}"
 }
 

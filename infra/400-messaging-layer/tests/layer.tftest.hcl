@@ -114,7 +114,7 @@ run "messaging" {
   assert {
     condition = alltrue([
       for alarm in concat(values(aws_cloudwatch_metric_alarm.oldest_message), values(aws_cloudwatch_metric_alarm.dead_letters), values(aws_cloudwatch_metric_alarm.reputation)) :
-      alarm.alarm_actions == toset(["arn:aws:sns:us-east-1:111111111111:operators"]) && endswith(alarm.alarm_name, terraform.workspace)
+      alarm.alarm_actions == toset(["arn:aws:sns:${var.aws_region}:${var.aws_account_id}:${aws_sns_topic.operators.name}"]) && endswith(alarm.alarm_name, terraform.workspace)
     ])
     error_message = "Every alarm is named after the workspace, and tells the operators."
   }
