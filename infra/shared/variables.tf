@@ -247,7 +247,7 @@ variable "api_gateway_stage" {
 
 variable "domain_name" {
   description = <<-EOT
-    The domain of this region's interface. Its parent is the zone that layer 900 makes.
+    The domain of this region's interface. Layer 900 makes a zone for it.
 
     Example: "api-dev-london.your-domain.com"
   EOT
@@ -267,7 +267,8 @@ variable "domain_name" {
 
 variable "certificate_arn" {
   description = <<-EOT
-    The certificate of domain_name in ACM. It has to be in this region, for the custom domain is a regional one.
+    The certificate of domain_name and global_domain_name in ACM. It has to be in this region, for the custom domains are
+    regional ones.
 
     Example: "arn:aws:acm:eu-west-2:111111111111:certificate/00000000-0000-0000-0000-000000000000"
   EOT
@@ -281,7 +282,7 @@ variable "certificate_arn" {
 
   validation {
     condition     = try(slice(split(":", var.certificate_arn), 3, 5), []) == tolist([var.aws_region, var.aws_account_id])
-    error_message = "certificate_arn is ${var.certificate_arn}; the certificate has to be in region ${var.aws_region} of account ${var.aws_account_id}. Request one there: `aws acm request-certificate --region ${var.aws_region} --domain-name ${var.domain_name} --validation-method DNS`."
+    error_message = "certificate_arn is ${var.certificate_arn}; the certificate has to be in region ${var.aws_region} of account ${var.aws_account_id}. Request one there: `aws acm request-certificate --region ${var.aws_region} --domain-name ${var.domain_name} --subject-alternative-names ${var.global_domain_name} --validation-method DNS`."
   }
 }
 

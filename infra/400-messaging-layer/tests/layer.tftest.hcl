@@ -42,6 +42,7 @@ override_data {
       }
       queues = {
         stream-failures      = { name = "failures", arn = "arn:aws:sqs:us-east-1:111111111111:failures" }
+        schedule-failures    = { name = "schedule-failures", arn = "arn:aws:sqs:us-east-1:111111111111:schedule-failures" }
         stream-failures-dead = { name = "failures-dead", arn = "arn:aws:sqs:us-east-1:111111111111:failures-dead" }
       }
     }
@@ -70,8 +71,8 @@ run "messaging" {
   command = plan
 
   assert {
-    condition     = sort(keys(output.queues)) == sort([for name in keys(local.contract.queues) : name if !startswith(name, "stream-failures")])
-    error_message = "This layer makes the queues of the contract, but those of failed streams, which 200 makes."
+    condition     = sort(keys(output.queues)) == sort([for name in keys(local.contract.queues) : name if !contains(["schedule-failures", "stream-failures", "stream-failures-dead"], name)])
+    error_message = "This layer makes the queues of the contract, but those that 200 makes for what fails there."
   }
 
   assert {
