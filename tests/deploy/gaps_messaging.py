@@ -1,4 +1,4 @@
-"""What ministack forgets of SES's domain identities and of CloudWatch's alarms."""
+"""What ministack forgets of SES's domain identities, CloudWatch's alarms and Route 53's health checks."""
 
 import re
 from typing import Any
@@ -8,11 +8,12 @@ IDENTITY = re.compile(r"/v2/email/identities/([^/]+)(/mail-from|/configuration-s
 
 
 def close() -> None:
-    """Close the gaps of mail and alarms."""
-    from ministack.services import cloudwatch, ses_v2  # noqa: PLC0415 (it reads its settings while it is imported)
+    """Close the gaps of mail, alarms and health checks."""
+    from ministack.services import cloudwatch, route53, ses_v2  # noqa: PLC0415 (they read settings on import)
 
     keep_identity_settings(ses_v2)
     tell_alarm_settings(cloudwatch)
+    keep_child_checks(route53)
 
 
 def keep_identity_settings(ses_v2: Any) -> None:
@@ -86,3 +87,17 @@ def alarm_settings(alarm: dict[str, Any]) -> str:
     )
     enabled = str(alarm.get("ActionsEnabled", True)).lower()
     return f"{''.join(told)}<ActionsEnabled>{enabled}</ActionsEnabled><Dimensions>{dimensions}</Dimensions>"
+
+
+def keep_child_checks(route53: Any) -> None:
+    """Read the names in a health check's list of children, where it looks for another list in each."""
+    parse = route53._parse_health_check_config
+
+    def parse_wholly(config: Any) -> dict[str, Any]:
+        parsed: dict[str, Any] = parse(config)
+        children = route53._find(config, "ChildHealthChecks")
+        if children is not None:
+            parsed["ChildHealthChecks"] = [child.text for child in route53._findall(children, "ChildHealthCheck")]
+        return parsed
+
+    route53._parse_health_check_config = parse_wholly
