@@ -1,12 +1,7 @@
-# Where detailed monitoring is on. The topic for operators is made in layer 400, later than these: it follows every alarm
-# of this account whose name begins with the project's, so none is named here.
+# Where detailed monitoring is on. Layer 400 watches the queues, those of this layer too.
 locals {
   watched         = { for name, function in local.functions : name => function if var.enable_detailed_monitoring }
   watched_streams = { for name, function in local.watched : name => function if length(function.streams) > 0 }
-
-  # A message in a queue that no function takes from waits for a person.
-  taken          = flatten([for function in local.functions : [for source in function.queues : source.queue]])
-  watched_queues = { for name, queue in local.queues : name => queue if var.enable_detailed_monitoring && !contains(local.taken, name) }
 }
 
 resource "aws_cloudwatch_metric_alarm" "failures" {
@@ -19,6 +14,8 @@ resource "aws_cloudwatch_metric_alarm" "failures" {
   evaluation_periods  = 5
   datapoints_to_alarm = 3
   treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.operators_topic_arn]
+  ok_actions          = [local.operators_topic_arn]
 
   metric_query {
     id          = "failures"
@@ -58,20 +55,6 @@ resource "aws_cloudwatch_metric_alarm" "stream_age" {
   threshold           = 300000
   evaluation_periods  = 5
   treat_missing_data  = "notBreaching"
-}
-
-resource "aws_cloudwatch_metric_alarm" "left" {
-  for_each = local.watched_queues
-
-  alarm_name          = "${local.project}-${each.key}-${local.workspace}"
-  alarm_description   = "${each.value.title}."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = local.queue_names[each.key] }
-  statistic           = "Maximum"
-  period              = 300
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 1
-  treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.operators_topic_arn]
+  ok_actions          = [local.operators_topic_arn]
 }

@@ -27,6 +27,15 @@ output "custom_domain" {
   }
 }
 
+output "global_domain" {
+  description = "The global domain as this region answers to it: name, target_domain_name, target_zone_id."
+  value = {
+    name               = aws_api_gateway_domain_name.global.domain_name
+    target_domain_name = aws_api_gateway_domain_name.global.regional_domain_name
+    target_zone_id     = aws_api_gateway_domain_name.global.regional_zone_id
+  }
+}
+
 output "user_pool" {
   description = "The user pool: id, arn, issuer, token_url, web_client_id, service_client_id."
   value = {

@@ -11,6 +11,10 @@ locals {
     Project     = local.project
   }
 
+  # Where alarms go. Layer 400 makes the topic, and any layer's alarms name it: CloudWatch takes one that is not there yet.
+  operators_topic     = "${local.project}-operators-${local.workspace}"
+  operators_topic_arn = "arn:aws:sns:${var.aws_region}:${var.aws_account_id}:${local.operators_topic}"
+
   state_bucket = "${local.project}-terraform-state-${var.aws_account_id}"
 }
 
@@ -43,4 +47,7 @@ locals {
     trimsuffix(name, ".tfvars") => provider::terraform::decode_tfvars(file("${path.module}/vars/${name}"))
   }
   other_workspaces = { for name, values in local.workspaces : name => values if name != local.workspace }
+
+  # The regions' domains in this environment.
+  regional_domains = [for values in values(local.workspaces) : values.domain_name if values.environment == var.environment]
 }

@@ -247,7 +247,7 @@ variable "api_gateway_stage" {
 
 variable "domain_name" {
   description = <<-EOT
-    The domain of this region's interface. Its parent is the zone that layer 900 makes.
+    The domain of this region's interface. Layer 900 makes a zone for it.
 
     Example: "api-dev-london.your-domain.com"
   EOT
@@ -267,7 +267,8 @@ variable "domain_name" {
 
 variable "certificate_arn" {
   description = <<-EOT
-    The certificate of domain_name in ACM. It has to be in this region, for the custom domain is a regional one.
+    The certificate of domain_name and global_domain_name in ACM. It has to be in this region, for the custom domains are
+    regional ones.
 
     Example: "arn:aws:acm:eu-west-2:111111111111:certificate/00000000-0000-0000-0000-000000000000"
   EOT
@@ -281,7 +282,140 @@ variable "certificate_arn" {
 
   validation {
     condition     = try(slice(split(":", var.certificate_arn), 3, 5), []) == tolist([var.aws_region, var.aws_account_id])
-    error_message = "certificate_arn is ${var.certificate_arn}; the certificate has to be in region ${var.aws_region} of account ${var.aws_account_id}. Request one there: `aws acm request-certificate --region ${var.aws_region} --domain-name ${var.domain_name} --validation-method DNS`."
+    error_message = "certificate_arn is ${var.certificate_arn}; the certificate has to be in region ${var.aws_region} of account ${var.aws_account_id}. Request one there: `aws acm request-certificate --region ${var.aws_region} --domain-name ${var.domain_name} --subject-alternative-names ${var.global_domain_name} --validation-method DNS`."
+  }
+}
+
+variable "global_domain_name" {
+  description = <<-EOT
+    The domain callers use, which DNS answers with the region that suits them; mail is sent from it too. It has the parent of
+    domain_name and is the same in every region of the environment.
+
+    Example: "api-dev.your-domain.com"
+  EOT
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.global_domain_name))
+    error_message = "global_domain_name is \"${var.global_domain_name}\"; it has to be a domain in lower case such as api-dev.your-domain.com, without a scheme or a path."
+  }
+
+  validation {
+    condition     = try(regex("[.].*", var.global_domain_name), "") == try(regex("[.].*", var.domain_name), "none")
+    error_message = "global_domain_name ${var.global_domain_name} and domain_name ${var.domain_name} have different parents, and one certificate and one delegation serve both. Put both under one domain in vars/${var.environment}-${var.region}.tfvars."
+  }
+
+  validation {
+    condition = alltrue([
+      for values in values(local.workspaces) :
+      (values.environment == var.environment) == (values.global_domain_name == var.global_domain_name)
+    ])
+    error_message = "global_domain_name ${var.global_domain_name} is not the one the variable files give ${var.environment}, or is another environment's too. Make it agree in vars/*.tfvars: one per environment, the same in all its regions."
+  }
+
+  validation {
+    condition     = !contains([for values in values(local.workspaces) : values.domain_name], var.global_domain_name)
+    error_message = "global_domain_name ${var.global_domain_name} is the domain of one region too; DNS could not steer callers away from it. Give it a name of its own."
+  }
+}
+
+variable "certificate_validation_records" {
+  description = <<-EOT
+    The CNAME records ACM asks for to validate the certificates, and again each year to renew them, as
+    `aws acm describe-certificate` shows them. Layer 900 keeps them in DNS.
+
+    Example: [{ name = "_3639.api-dev.your-domain.com", value = "_5c1a.acm-validations.aws" }]
+  EOT
+  type        = list(object({ name = string, value = string }))
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for record in var.certificate_validation_records : anytrue([
+        for domain in concat([var.global_domain_name], local.regional_domains) : endswith(trimsuffix(record.name, "."), ".${domain}")
+      ])
+    ])
+    error_message = "Of certificate_validation_records ${join(", ", var.certificate_validation_records[*].name)} one is under no zone of ${var.environment}, so nobody would find it there. The zones are ${join(", ", concat([var.global_domain_name], local.regional_domains))}."
+  }
+
+  validation {
+    condition     = alltrue([for record in var.certificate_validation_records : can(regex("[.]acm-validations[.]aws[.]?$", record.value))])
+    error_message = "certificate_validation_records have values ${join(", ", var.certificate_validation_records[*].value)}; those of ACM end with acm-validations.aws. Copy name and value as `aws acm describe-certificate` shows them."
+  }
+}
+
+variable "routing_policy" {
+  description = <<-EOT
+    How DNS chooses the region of a caller: geolocation (by the continents of contracts/regions.yaml), latency (the nearest),
+    or failover (the home region while it is healthy). Under each a region whose health check fails gets no callers.
+  EOT
+  type        = string
+  default     = "geolocation"
+  nullable    = false
+
+  validation {
+    condition     = contains(["geolocation", "latency", "failover"], var.routing_policy)
+    error_message = "routing_policy is \"${var.routing_policy}\"; it has to be geolocation, latency or failover."
+  }
+}
+
+variable "drained_regions" {
+  description = <<-EOT
+    Regions that DNS takes for unhealthy whatever they answer: the others take over. For drills and for work on a region; stays
+    empty in the variable files.
+
+    Example: -var 'drained_regions=["london"]'
+  EOT
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.drained_regions, local.region_names)) == 0
+    error_message = "drained_regions has ${join(", ", setsubtract(var.drained_regions, local.region_names))}, which contracts/regions.yaml does not; it has ${join(", ", local.region_names)}."
+  }
+
+  validation {
+    condition     = length(setsubtract(local.region_names, var.drained_regions)) > 0
+    error_message = "drained_regions has every region, and none would be left to answer. Leave at least one out."
+  }
+}
+
+variable "operator_emails" {
+  description = <<-EOT
+    Who is told of alarms and of cost. Each address gets a message once and has to confirm it.
+
+    Example: ["operators@your-domain.com"]
+  EOT
+  type        = set(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.operator_emails) > 0 && length(var.operator_emails) <= 10
+    error_message = "operator_emails has ${length(var.operator_emails)} addresses; give one to ten, or nobody learns of an alarm."
+  }
+
+  validation {
+    condition     = alltrue([for address in var.operator_emails : can(regex("^[^@\\s,]+@[^@\\s,]+[.][^@\\s,.]+$", address))])
+    error_message = "operator_emails are ${join(", ", var.operator_emails)}; each has to be an e-mail address."
+  }
+}
+
+variable "monthly_budget_usd" {
+  description = <<-EOT
+    What the environment may cost in a month, all regions together, in whole US dollars. Operators are told when it is
+    forecast to cost more, and when four fifths are spent; nothing is switched off.
+
+    Example: 200
+  EOT
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.monthly_budget_usd == floor(var.monthly_budget_usd) && var.monthly_budget_usd >= 1 && var.monthly_budget_usd <= 1000000
+    error_message = "monthly_budget_usd is ${var.monthly_budget_usd}; it has to be whole dollars, from 1 to 1000000."
   }
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from cutlass.contracts import load_topology
 from cutlass.platform.child import follow_parent, inherited_socket
 from cutlass.platform.emulator import configure, serve
-from tests.deploy import gaps
+from tests.deploy import gaps, gaps_messaging
 
 
 def surround_functions(endpoint: str) -> None:
@@ -31,6 +31,7 @@ def main() -> int:
     configure(Path(os.environ["CUTLASS_EMULATOR_FOLDER"]), port)
     surround_functions(f"http://127.0.0.1:{port}")
     gaps.close()
+    gaps_messaging.close()
     asyncio.run(serve(listening.detach()))
     return 0
 

@@ -16,9 +16,8 @@ from cutlass.contracts import load_topology
 from cutlass.deploy.packages import Builder, Checkout
 from cutlass.deploy.wheels import Architecture
 from cutlass.platform.child import LIFELINE, socket_variable
-from tests.support.terraform import LAYERS, ROOT, Terraform, TerraformError
+from tests.support.terraform import LAYERS, ROOT, Terraform, TerraformError, once_per_environment
 
-BOOTSTRAP = "bootstrap"
 CHANGED = 2
 """The exit code of a plan that would change something."""
 
@@ -55,7 +54,7 @@ def steps(environment: str) -> Iterator[tuple[str, str]]:
     """Give layers and workspaces in the order they are applied, the home region first."""
     workspaces = [f"{environment}-{region}" for region in load_topology().regions]
     for layer in LAYERS:
-        for workspace in workspaces[:1] if layer == BOOTSTRAP else workspaces:
+        for workspace in workspaces[:1] if once_per_environment(layer) else workspaces:
             yield layer, workspace
 
 

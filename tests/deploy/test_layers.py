@@ -13,9 +13,9 @@ from cutlass.contracts import load_tables, load_topology
 from cutlass.platform.wire import Wire
 from tests.deploy.calls import client, invoke, until
 from tests.deploy.conftest import ACCOUNT
-from tests.deploy.harness import BOOTSTRAP, Deployment, steps
+from tests.deploy.harness import Deployment, steps
 from tests.deploy.interface import Interface
-from tests.support.terraform import LAYERS, TerraformError
+from tests.support.terraform import BOOTSTRAP, LAYERS, TerraformError
 from tests.unit.functions.fakes import SERVICE, event
 
 DRIFT = yaml.safe_load((Path(__file__).parent / "drift.yaml").read_text(encoding="utf-8"))

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from cutlass.contracts import load_functions, load_topology
-from tests.support.terraform import ENVIRONMENTS, LAYERS, Terraform
+from tests.support.terraform import ENVIRONMENTS, LAYERS, Terraform, once_per_environment
 
 REGIONS = tuple(load_topology().regions)
 HOME = REGIONS[0]
 WORKSPACES = [f"{environment}-{region}" for environment in ENVIRONMENTS for region in REGIONS]
-BOOTSTRAP = "bootstrap"
 
 
 def workspaces(layer: str) -> list[str]:
-    """Return where a layer is applied: bootstrap once per account, the others in every workspace."""
-    return [name for name in WORKSPACES if name.endswith(f"-{HOME}")] if layer == BOOTSTRAP else WORKSPACES
+    """Return where a layer is applied: in every workspace, or once per environment, in its home region."""
+    home = [name for name in WORKSPACES if name.endswith(f"-{HOME}")]
+    return home if once_per_environment(layer) else WORKSPACES
 
 
 STEPS = [(layer, workspace) for layer in LAYERS for workspace in workspaces(layer)]

@@ -148,7 +148,7 @@ def refuses_plain_http(statement: Statement) -> bool:
     return (
         statement["Effect"] == "Deny"
         and statement.get("Principal") == "*"
-        and as_list(statement["Action"])[0] in {"s3:*", "sqs:*", "sns:*"}
+        and as_list(statement["Action"])[0] in {"s3:*", "sqs:*", "sns:Publish"}  # a topic's policy takes no sns:*
         and condition == {"aws:SecureTransport": "false"}
     )
 

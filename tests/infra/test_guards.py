@@ -11,6 +11,7 @@ from tests.infra.plans import WORKSPACES, Outcome, planner
 pytestmark = pytest.mark.usefixtures("terraform")
 
 NETWORK, DATA = "000-base-network", "100-data-layer"
+MESSAGING, GLOBAL = "400-messaging-layer", "900-global-services"
 
 VARIABLES = {
     "unknown environment": ("environment=test", r"it has to be dev, staging or prod"),
@@ -62,6 +63,36 @@ VARIABLES = {
     "stage with a slash": ("api_gateway_stage=a/b", r"letters, digits, hyphens and underscores"),
     "domain with a scheme": ("domain_name=https://api.example.com", r"without a scheme or a path"),
     "domain of another workspace": ("domain_name=api-sydney.your-domain.com", r"is another workspace's too"),
+    "global domain with a path": ("global_domain_name=api-dev.your-domain.com/v1", r"without a scheme or a path"),
+    "global domain under another parent": (
+        "global_domain_name=api-dev.example.com",
+        r"different parents, and one certificate and one delegation serve both\. Put both under one domain",
+    ),
+    "global domain of another environment": (
+        "global_domain_name=api.your-domain.com",
+        r"is not the one the variable files give dev, or is another environment's too",
+    ),
+    "global domain of one region": (
+        "global_domain_name=api-dev-london.your-domain.com",
+        r"is the domain of one region too",
+    ),
+    "validation record of another environment": (
+        'certificate_validation_records=[{name="_1.api.your-domain.com", value="_2.acm-validations.aws"}]',
+        r"one is under no zone of dev.*The zones are api-dev\.your-domain\.com, api-dev-london\.your-domain\.com",
+    ),
+    "validation record that is none of ACM's": (
+        'certificate_validation_records=[{name="_1.api-dev.your-domain.com", value="example.com"}]',
+        r"those of ACM end with acm-validations\.aws",
+    ),
+    "unknown routing policy": ("routing_policy=weighted", r"it has to be geolocation, latency or failover"),
+    "drained region that is none": (
+        'drained_regions=["paris"]',
+        r"has paris, which contracts/regions\.yaml",
+    ),
+    "every region drained": ('drained_regions=["london", "sydney"]', r"none would be left to answer"),
+    "nobody to tell": ("operator_emails=[]", r"nobody learns of an alarm"),
+    "address without a domain": ('operator_emails=["ops"]', r"each has to be an e-mail address"),
+    "budget of nothing": ("monthly_budget_usd=0", r"whole dollars, from 1 to 1000000"),
     "certificate that is none": ("certificate_arn=none", r"has to be the ARN of a certificate in ACM"),
     "certificate of another region": (
         "certificate_arn=arn:aws:acm:us-east-1:111111111111:certificate/00000000-0000-0000-0000-000000000000",
@@ -223,3 +254,52 @@ DESTRUCTION = {
 def test_data_may_be_destroyed_after_a_first_step(layer: str, workspace: str) -> None:
     outcome = attempt(layer, workspace, {"allowed": ("", UNPROTECTED % DESTRUCTION[layer, workspace])})
     assert not outcome.errors
+
+
+UNTOLD = """override_data {
+  target = data.terraform_remote_state.this["%s"]
+  values = {
+    outputs = { workspace = "applied", %s }
+  }
+}
+"""
+DOMAIN = '{ target_domain_name = "d.example.com", target_zone_id = "Z" }'
+
+LATER = {
+    (MESSAGING, "dev-london", "compute without the function"): (
+        UNTOLD % ("compute", 'functions = {}, queues = { stream-failures = { arn = "arn" } }'),
+        r"starts stream-recovery by the queue stream-failures, and 200-compute-layer in dev-london does not know",
+    ),
+    (GLOBAL, "dev-london", "region without its domain"): (
+        UNTOLD % ("api-sydney", f"global_domain = {DOMAIN}"),
+        r"300-api-layer in dev-sydney does not tell the domain of its region\. In infra/300-api-layer, apply it",
+    ),
+    (GLOBAL, "dev-london", "region that is not global"): (
+        UNTOLD % ("api-sydney", f"custom_domain = {DOMAIN}"),
+        r"300-api-layer in dev-sydney does not answer to api-dev\.your-domain\.com",
+    ),
+    (GLOBAL, "dev-london", "region without its queues"): (
+        MISSING % "messaging-sydney",
+        r"dev-london of 900-global-services needs 400-messaging-layer in dev-sydney, which has never been applied",
+    ),
+    (GLOBAL, "dev-sydney", "not at home"): (
+        "",
+        r"once per environment, in the home region: terraform workspace select -or-create dev-london",
+    ),
+}
+
+
+@functools.cache
+def later(layer: str, workspace: str) -> Outcome:
+    cases = {
+        name: (overrides, "")
+        for (of, where, name), (overrides, _) in LATER.items()
+        if (of, where) == (layer, workspace)
+    }
+    return attempt(layer, workspace, cases)
+
+
+@pytest.mark.parametrize(("layer", "workspace", "name"), LATER)
+def test_a_layer_says_what_those_below_lack(layer: str, workspace: str, name: str) -> None:
+    told = said(later(layer, workspace), name)
+    assert re.search(LATER[layer, workspace, name][1], told), told or "the plan was let pass"

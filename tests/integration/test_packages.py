@@ -1,4 +1,4 @@
-"""Every function's package runs by itself: its handler is imported and its store opened with nothing else there."""
+"""Every function's package runs by itself: its handler is imported, its store opened, with nothing else there."""
 
 import json
 import subprocess

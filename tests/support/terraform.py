@@ -20,6 +20,12 @@ LAYERS = sorted(
 LAYERS = [name for name in LAYERS if name not in {"shared", "modules"}]
 
 ENVIRONMENTS = ("dev", "staging", "prod")
+BOOTSTRAP = "bootstrap"
+
+
+def once_per_environment(layer: str) -> bool:
+    """Whether a layer is applied in the home region only, for all regions; the others are applied in each."""
+    return layer == BOOTSTRAP or layer.startswith("9")
 
 
 def binary() -> str | None:

@@ -126,6 +126,11 @@ run "interface_and_users" {
   }
 
   assert {
+    condition     = output.global_domain.name == var.global_domain_name && aws_api_gateway_domain_name.global.security_policy == "TLS_1_2" && aws_api_gateway_base_path_mapping.global.stage_name == aws_api_gateway_stage.this.stage_name
+    error_message = "Callers who come by the global domain are answered too, over TLS 1.2."
+  }
+
+  assert {
     condition     = length(aws_wafv2_web_acl.this) == (var.enable_enhanced_security ? 1 : 0)
     error_message = "The firewall is there where enhanced security is on."
   }

@@ -12,6 +12,10 @@ log_retention_days         = 7
 enable_detailed_monitoring = false
 enable_enhanced_security   = false
 
-api_gateway_stage = "dev"
-domain_name       = "api-dev-london.your-domain.com"
-certificate_arn   = "arn:aws:acm:eu-west-2:111111111111:certificate/00000000-0000-0000-0000-000000000000"
+api_gateway_stage  = "dev"
+global_domain_name = "api-dev.your-domain.com"
+domain_name        = "api-dev-london.your-domain.com"
+certificate_arn    = "arn:aws:acm:eu-west-2:111111111111:certificate/00000000-0000-0000-0000-000000000000"
+
+operator_emails    = ["operators@your-domain.com"]
+monthly_budget_usd = 200

@@ -12,6 +12,10 @@ log_retention_days         = 30
 enable_detailed_monitoring = true
 enable_enhanced_security   = true
 
-api_gateway_stage = "prod"
-domain_name       = "api-london.your-domain.com"
-certificate_arn   = "arn:aws:acm:eu-west-2:333333333333:certificate/00000000-0000-0000-0000-000000000004"
+api_gateway_stage  = "prod"
+global_domain_name = "api.your-domain.com"
+domain_name        = "api-london.your-domain.com"
+certificate_arn    = "arn:aws:acm:eu-west-2:333333333333:certificate/00000000-0000-0000-0000-000000000004"
+
+operator_emails    = ["operators@your-domain.com"]
+monthly_budget_usd = 5000

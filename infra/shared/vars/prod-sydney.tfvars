@@ -12,6 +12,10 @@ log_retention_days         = 30
 enable_detailed_monitoring = true
 enable_enhanced_security   = true
 
-api_gateway_stage = "prod"
-domain_name       = "api-sydney.your-domain.com"
-certificate_arn   = "arn:aws:acm:ap-southeast-2:333333333333:certificate/00000000-0000-0000-0000-000000000005"
+api_gateway_stage  = "prod"
+global_domain_name = "api.your-domain.com"
+domain_name        = "api-sydney.your-domain.com"
+certificate_arn    = "arn:aws:acm:ap-southeast-2:333333333333:certificate/00000000-0000-0000-0000-000000000005"
+
+operator_emails    = ["operators@your-domain.com"]
+monthly_budget_usd = 5000

@@ -12,6 +12,10 @@ log_retention_days         = 14
 enable_detailed_monitoring = true
 enable_enhanced_security   = false
 
-api_gateway_stage = "staging"
-domain_name       = "api-staging-sydney.your-domain.com"
-certificate_arn   = "arn:aws:acm:ap-southeast-2:222222222222:certificate/00000000-0000-0000-0000-000000000003"
+api_gateway_stage  = "staging"
+global_domain_name = "api-staging.your-domain.com"
+domain_name        = "api-staging-sydney.your-domain.com"
+certificate_arn    = "arn:aws:acm:ap-southeast-2:222222222222:certificate/00000000-0000-0000-0000-000000000003"
+
+operator_emails    = ["operators@your-domain.com"]
+monthly_budget_usd = 500

@@ -7,6 +7,7 @@ from the copy inside the installed package. Each file is read once per process a
 """
 
 from cutlass.contracts.catalogue import load_catalogue
+from cutlass.contracts.emails import Email, EmailVariable, load_emails
 from cutlass.contracts.folder import FOLDER_VARIABLE, contracts_folder
 from cutlass.contracts.functions import (
     Access,
@@ -28,6 +29,8 @@ __all__ = [
     "FOLDER_VARIABLE",
     "Access",
     "DeadLetter",
+    "Email",
+    "EmailVariable",
     "Function",
     "Operation",
     "Queue",
@@ -37,6 +40,7 @@ __all__ = [
     "Table",
     "contracts_folder",
     "load_catalogue",
+    "load_emails",
     "load_functions",
     "load_openapi",
     "load_operations",

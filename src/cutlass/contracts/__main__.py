@@ -3,7 +3,14 @@
 import sys
 from collections.abc import Callable
 
-from cutlass.contracts import load_catalogue, load_functions, load_openapi, load_tables, load_topology
+from cutlass.contracts import (
+    load_catalogue,
+    load_emails,
+    load_functions,
+    load_openapi,
+    load_tables,
+    load_topology,
+)
 from cutlass.contracts.openapi import check_names
 from cutlass.domain.errors import ContractError
 
@@ -12,6 +19,7 @@ _LOADERS: tuple[Callable[[], object], ...] = (
     load_catalogue,
     load_tables,
     load_functions,
+    load_emails,
     load_openapi,
     check_names,
 )

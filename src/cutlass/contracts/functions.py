@@ -17,7 +17,7 @@ from cutlass.contracts.tables import Table, load_tables
 # keeps a message 14 days, hides one that was received for 12 hours and hands it out 1,000 times.
 _MAX_TIMEOUT, _MAX_BATCH, _MAX_WINDOW, _MAX_RETRIES, _MAX_RETENTION = 900, 10_000, 300, 10_000, 14
 _MAX_VISIBILITY, _MAX_RECEIVES, _MIN_CONCURRENCY, _MAX_CONCURRENCY = 43_200, 1_000, 2, 1_000
-_DEFAULT_VISIBILITY = 30
+_DEFAULT_VISIBILITY, _DEFAULT_ALARM_AGE = 30, 900
 _UNGATHERED = 10  # messages SQS hands out at once; a larger batch must be given time
 _MAX_FACTOR, _RESERVABLE = 4, 900
 _MINUTE, _DAY = 60, 86_400
@@ -121,7 +121,8 @@ class DeadLetter:
 class Queue:
     """One SQS queue.
 
-    A message that was received and not deleted is handed out again after `visibility_timeout_seconds`.
+    A message that was received and not deleted is handed out again after `visibility_timeout_seconds`. Operators
+    are told of one that is older than `alarm_age_seconds`.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Queue:
     retention_days: int
     visibility_timeout_seconds: int = _DEFAULT_VISIBILITY
     dead_letter: DeadLetter | None = None
+    alarm_age_seconds: int = _DEFAULT_ALARM_AGE
 
     def resource(self, environment: str, region: str) -> str:
         """Return the queue's name in AWS."""
@@ -190,14 +192,18 @@ def _queues(nodes: Mapping[str, Node]) -> dict[str, Queue]:
 
 
 def _queue(name: str, node: Node, names: Mapping[str, Node]) -> Queue:
-    fields = node.fields(["title", "retention_days"], ["visibility_timeout_seconds", "dead_letter"])
+    optional = ["visibility_timeout_seconds", "dead_letter", "alarm_age_seconds"]
+    fields = node.fields(["title", "retention_days"], optional)
     visibility, dead = fields.get("visibility_timeout_seconds"), fields.get("dead_letter")
+    days, age = fields["retention_days"].integer(1, _MAX_RETENTION), fields.get("alarm_age_seconds")
     return Queue(
         name=name,
         title=fields["title"].text(),
-        retention_days=fields["retention_days"].integer(1, _MAX_RETENTION),
+        retention_days=days,
         visibility_timeout_seconds=visibility.integer(0, _MAX_VISIBILITY) if visibility else _DEFAULT_VISIBILITY,
         dead_letter=_dead_letter(dead, names) if dead else None,
+        # A message older than this is gone: an alarm on it would never ring.
+        alarm_age_seconds=age.integer(60, days * _DAY - 1) if age else _DEFAULT_ALARM_AGE,
     )
 
 

@@ -1,5 +1,6 @@
 """`contracts/regions.yaml`: the regions, and how a grant is divided over them."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from cutlass.contracts.nodes import Document, Node
 from cutlass.domain.plans import Region, Topology
 
 _AWS_REGION = r"[a-z]{2}(-[a-z]+)+-[1-9]"
+_CONTINENT = r"AF|AN|AS|EU|NA|OC|SA"  # Route 53's codes
 
 
 def load_topology() -> Topology:
@@ -37,11 +39,27 @@ def _load(folder: Path) -> Topology:
                 f"is in {region.aws_region}, as is {taken[region.aws_region]}", key=region.name
             )
         taken[region.aws_region] = region.name
+    _check_continents(fields["regions"], regions)
     home_percent = fields["home_percent"].integer(0, 100)
     document.finish()
     return Topology(regions=MappingProxyType(regions), home_percent=home_percent)
 
 
 def _region(name: str, node: Node) -> Region:
-    fields = node.fields(["title", "aws_region"])
-    return Region(name=name, title=fields["title"].text(), aws_region=fields["aws_region"].text(_AWS_REGION))
+    fields = node.fields(["title", "aws_region"], ["continents"])
+    continents = fields.get("continents")
+    return Region(
+        name=name,
+        title=fields["title"].text(),
+        aws_region=fields["aws_region"].text(_AWS_REGION),
+        continents=tuple(item.text(_CONTINENT) for item in continents.items()) if continents else (),
+    )
+
+
+def _check_continents(node: Node, regions: Mapping[str, Region]) -> None:
+    taken: dict[str, str] = {}
+    for region in regions.values():
+        for continent in region.continents:
+            if continent in taken:
+                node.problem(f"{continent} is {taken[continent]}'s already", key=f"{region.name}.continents")
+            taken[continent] = region.name

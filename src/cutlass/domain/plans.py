@@ -83,11 +83,12 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One region of the platform: our name for it, its title, and AWS's name."""
+    """One region of the platform: our name for it, its title, AWS's name, and the continents DNS sends here."""
 
     name: str
     title: str
     aws_region: str
+    continents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ def test_the_catalogue_is_as_written():
 
 def test_the_other_files_are_as_written():
     assert list(load_topology().regions) == ["london", "sydney"]
+    assert load_topology().regions["sydney"].continents == ("OC", "AS", "AN")
     assert load_tables()["usage-credits"].resource("dev") == "cutlass-tech-usage-credits-dev"
     function = load_functions()["usage-check"]
     assert function.resource("dev", "london") == "cutlass-tech-usage-check-dev-london"
@@ -76,6 +77,8 @@ def test_the_other_files_are_as_written():
     assert failures.dead_letter is not None
     assert failures.visibility_timeout_seconds >= load_functions()["stream-recovery"].timeout_seconds
     assert load_queues()[failures.dead_letter.queue].dead_letter is None
+    assert load_queues()["notifications"].alarm_age_seconds == 300
+    assert failures.alarm_age_seconds == 900
     assert {operation.path for operation in load_operations()} == set(load_openapi()["paths"])
 
 
@@ -151,6 +154,8 @@ BROKEN = [
     ("regions.yaml", "home_percent: 80", "home_percent: 101", "home_percent: 101 is not between 0 and 100"),
     ("regions.yaml", "ap-southeast-2", "eu-west-2", "regions.sydney: is in eu-west-2, as is london"),
     ("regions.yaml", "ap-southeast-2", "australia", "regions.sydney.aws_region: 'australia' does not match"),
+    ("regions.yaml", "[OC, AS, AN]", "[OC, EU]", "regions.sydney.continents: EU is london's already"),
+    ("regions.yaml", "[OC, AS, AN]", "[Oceania]", "regions.sydney.continents[0]: 'Oceania' does not match AF|AN"),
     (
         "tables.yaml",
         "stream: NEW_AND_OLD_IMAGES",
@@ -190,6 +195,12 @@ BROKEN = [
         "max_concurrency: 2",
         "max_concurrency: 1",
         "queues[0].max_concurrency: 1 is not between 2",
+    ),
+    (
+        "functions.yaml",
+        "alarm_age_seconds: 300",
+        "alarm_age_seconds: 345600",
+        "queues.notifications.alarm_age_seconds: 345600 is not between 60 and 345599",
     ),
     (
         "functions.yaml",

@@ -1,0 +1,1 @@
+../shared/backend-config-staging.hcl

@@ -1,0 +1,63 @@
+"""The queues and mails that are planned are those of the contracts."""
+
+import json
+
+import pytest
+
+from cutlass.contracts import load_emails, load_queues
+from tests.infra.plans import WORKSPACES, Resource
+from tests.infra.test_plans import plan
+
+LAYER = "400-messaging-layer"
+
+pytestmark = pytest.mark.usefixtures("terraform")
+
+
+def resources(workspace: str, kind: str) -> dict[str, Resource]:
+    """Return the layer's resources of a type, by their key."""
+    return {
+        resource.address.partition('["')[2].removesuffix('"]'): resource
+        for resource in plan(LAYER, workspace).plan
+        if resource.type == kind
+    }
+
+
+@pytest.mark.parametrize("workspace", WORKSPACES)
+def test_queues_are_those_of_the_contract(workspace: str) -> None:
+    contract = load_queues()
+    for name, resource in resources(workspace, "aws_sqs_queue").items():
+        queue, values = contract[name], resource.values
+        assert values["name"] == queue.resource(*workspace.split("-"))
+        assert values["message_retention_seconds"] == queue.retention_days * 86_400
+        assert values["visibility_timeout_seconds"] == queue.visibility_timeout_seconds
+        received = json.loads(values["redrive_policy"] or "{}").get("maxReceiveCount")
+        assert received == (queue.dead_letter and queue.dead_letter.max_receives), name
+
+
+def test_only_the_queue_it_serves_may_put_messages_into_a_dead_letter_queue() -> None:
+    allowed = resources("dev-london", "aws_sqs_queue_redrive_allow_policy")
+    assert allowed
+    for name, resource in allowed.items():
+        policy = json.loads(resource.values["redrive_allow_policy"])
+        assert policy["redrivePermission"] == "byQueue", name
+        assert len(policy["sourceQueueArns"]) == 1, name
+
+
+def test_mails_are_templates_as_the_contract_has_them() -> None:
+    templates = resources("dev-sydney", "aws_ses_template")
+    assert templates.keys() == load_emails().keys()
+    for name, email in load_emails().items():
+        values = templates[name].values
+        assert (values["name"], values["subject"]) == (email.resource("dev", "sydney"), email.subject)
+        assert (values["html"], values["text"]) == (email.html, email.text)
+
+
+def test_only_the_topic_of_mail_events_may_send_to_a_queue() -> None:
+    senders = {
+        name: statement["Condition"]
+        for name, resource in resources("dev-london", "aws_sqs_queue_policy").items()
+        for statement in json.loads(resource.values["policy"])["Statement"]
+        if statement["Effect"] == "Allow"
+    }
+    topic = "arn:aws:sns:us-east-1:111111111111:mail-events"
+    assert senders == {"mail-events": {"ArnEquals": {"aws:SourceArn": topic}}}
