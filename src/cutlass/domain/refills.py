@@ -42,14 +42,16 @@ def pace(allotment: Allotment, now_ms: int) -> int:
 
 
 def ahead(rate: int, spent: int, pool: Pool, now_ms: int) -> int:
-    """Units worth holding that a user who spends at `rate` draws from a pool.
+    """Units worth holding that a user who spends at `rate`, and has `spent` so much here, draws from a pool.
 
     A user may hold as long a time ahead as the pool lasts: so what all hold is never much more than what the
-    pool still has, and shrinks with it, however many they are. A user of whom little is known may have a few
-    while there are enough for everybody.
+    pool still has, and shrinks with it, however many they are. A rate seen over a unit or two tells little, so
+    nobody holds more on its account than was spent before. A user of whom little is known may have a few while
+    there are enough for everybody, but not more than users of this pool have come to draw on average: where
+    most come once, what they held beyond that would idle.
     """
-    members = 2 * max(1, pool.members)
-    few = min(MIN_CHUNK, pool.available // members, 2 * (pool.allotted - pool.returned) // members)
+    members = max(1, pool.members)
+    few = min(MIN_CHUNK, pool.available // (2 * members), (pool.allotted - pool.returned) // members)
     span = min(HORIZON_MS, pool.cover_ms(now_ms))
     return min(max(few, min(spent, spent_in(rate, span))), MAX_CHUNK)
 

@@ -10,7 +10,7 @@ from cutlass.domain.pools import Pool
 from cutlass.domain.sights import Sight
 from cutlass.simulation.calls import Calls, Taken
 from cutlass.simulation.store import Store
-from cutlass.simulation.sweeps import PAGES, Found, Sweep, batches
+from cutlass.simulation.sweeps import PAGES, READ_TOGETHER, Found, Sweep, batches
 from cutlass.simulation.world import READ_FACTOR, TRANSACTION_FACTOR, Wait, World
 
 STREAM_MS = (500.0, 1000.0)
@@ -182,7 +182,7 @@ class Rebalancer:
             yield world.write_ms() * READ_FACTOR
             found = sweep.look()
             self._cursors[here.name] = sweep.cursor
-            yield world.write_ms() * READ_FACTOR * (1 + len(found) // 100)
+            yield world.write_ms() * READ_FACTOR * (1 + len(found) // READ_TOGETHER)
             for batch in batches(found, now_ms, only_idle=only_idle):
                 yield world.write_ms() * TRANSACTION_FACTOR
                 came += sweep.take(batch, world.now)
@@ -219,16 +219,14 @@ class Rebalancer:
         sweep = Sweep(self.calls.others[region], self._cursors.get(region, 0))
         if not (yield from self.calls.call(region, partial(self._claim_there, sweep, grants))):
             return 0
-        for _ in range(PAGES):
-            found = yield from self.calls.call(region, sweep.look)
-            self._cursors[region] = sweep.cursor
-            yield from self.calls.call(region, lambda: 0)  # the roster, then the allotments
-            for batch in batches(found or [], now_ms, only_idle=True):
-                told = yield from self.calls.call(region, partial(self._take_there, sweep, batch))
-                came += told or 0
-                if told is None or came >= enough:
-                    return came
-            if found is None or not sweep.cursor:
+        found = yield from self.calls.call(region, sweep.look)
+        self._cursors[region] = sweep.cursor
+        for _ in range(0, len(found or []), READ_TOGETHER):  # the roster, then the allotments
+            yield from self.calls.call(region, lambda: 0)
+        for batch in batches(found or [], now_ms, only_idle=True):
+            told = yield from self.calls.call(region, partial(self._take_there, sweep, batch))
+            came += told or 0
+            if told is None or came >= enough:
                 break
         return came
 

@@ -7,8 +7,11 @@ from cutlass.domain.allotments import Allotment
 from cutlass.domain.grants import Grant
 from cutlass.simulation.store import ITEM_UNITS, Store
 
-LOOKED_AT, PAGES = 500, 10
+LOOKED_AT, PAGES = 500, 5
 """Allotments read at once, and how many times as many one sweep looks at."""
+
+READ_TOGETHER = 100
+"""Allotments read in one batch."""
 
 TOGETHER = 25
 """Allotments emptied in one transaction."""

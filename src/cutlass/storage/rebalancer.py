@@ -21,7 +21,7 @@ from cutlass.storage.pauses import Pauses
 from cutlass.storage.peers import Peers
 from cutlass.storage.regions import Gate
 from cutlass.storage.subjects import Subjects
-from cutlass.storage.sweeps import Sweeps, Swept
+from cutlass.storage.sweeps import PAGES, Sweeps, Swept
 from cutlass.storage.transfers import Transfers
 
 CLAIMS, CLAIM_WAIT_SECONDS = 4, 0.3
@@ -190,7 +190,7 @@ class Rebalancer:
         here = self._peers.here
         for attempt in range(CLAIMS):
             if self._sweeps.claim(here, self.region, swept, pool.key, only_idle=only_idle):
-                came = self._sweeps.sweep(here, self.region, swept, enough, only_idle=only_idle)
+                came = self._sweeps.sweep(here, self.region, swept, enough, only_idle=only_idle, pages=PAGES)
                 self._pauses.note(key, fruitless=not came)
                 return came
             if only_idle or attempt + 1 == CLAIMS:

@@ -20,8 +20,8 @@ from cutlass.storage.dynamo import ConditionFailedError, Dynamo, expression
 from cutlass.storage.items import allotment_from_item
 from cutlass.storage.returns import MOST_WRITES, Return, give_back
 
-LOOKED_AT = 500
-"""Allotments one sweep looks at; the next one goes on behind them."""
+LOOKED_AT, PAGES = 500, 5
+"""Allotments read at once, and how many times as many a sweep looks at in its own region; the next goes on behind."""
 
 TOGETHER = 25
 """Allotments emptied in one transaction: more would lose more to one decision that comes between."""
@@ -69,14 +69,27 @@ class Sweeps:
             return False
         return True
 
-    def sweep(self, dynamo: Dynamo, region: str, swept: Swept, enough: int, *, only_idle: bool) -> int:
+    def sweep(
+        self, dynamo: Dynamo, region: str, swept: Swept, enough: int, *, only_idle: bool, pages: int = 1
+    ) -> int:
         """Empty allotments until `enough` units are back in their pools; returns how many are.
 
-        Depots first, whose units nobody has asked for yet; then idle ones, then those that hold most. Reads all
-        depots, and at most `LOOKED_AT` of the others.
+        Depots first, whose units nobody has asked for yet; then idle ones, then those that hold most, of each
+        `LOOKED_AT` that are read together. It ends after so many `pages` of them, or with the region's last.
         """
+        came = 0
+        for _ in range(pages):
+            found = self._look(dynamo, region, swept)
+            came += self._empty(dynamo, region, swept, found, enough - came, only_idle=only_idle)
+            if came >= enough or (region, swept) not in self._cursors:
+                break
+        return came
+
+    def _empty(
+        self, dynamo: Dynamo, region: str, swept: Swept, found: dict[str, Item], enough: int, *, only_idle: bool
+    ) -> int:
+        """Empty the allotments found, until `enough` came; returns the units."""
         came, now_ms = 0, to_millis(self._clock())
-        found = self._look(dynamo, region, swept)
         held = {name: allotment_from_item(item) for name, item in found.items()}
         chosen = worth_sweeping(held.items(), now_ms, only_idle=only_idle)
         chosen.sort(key=lambda name: not of_depot(name))
