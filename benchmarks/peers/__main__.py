@@ -131,7 +131,7 @@ def _costs(peer: Peer) -> tuple[float, float, float, float]:
     Those of Cutlass depend on a user's rate, because refills and batches of the stream do: they are counted at a
     steady one, in simulated time. Those of the others do not.
     """
-    if peer.metered:
+    if peer.steady:
         found = cost.count(measure.ENGINE, RATE)
         return (
             round(sum(found.requests.values()), 4),

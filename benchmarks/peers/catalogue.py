@@ -32,6 +32,8 @@ class Peer:
         What it is called in tables, and what it does for a decision.
     far : bool
         Whether clients of the other region decide at home, over `FAR_MS`; otherwise in their own.
+    steady : bool
+        Whether its cost depends on a user's rate, and so is counted at a steady one in simulated time.
     metered : bool
         Whether the consumer of the stream runs beside it.
     warm : int
@@ -45,6 +47,7 @@ class Peer:
     about: str
     program: Program
     far: bool = False
+    steady: bool = False
     metered: bool = False
     warm: int = 1
     missing: Callable[[], str | None] = lambda: None
@@ -68,14 +71,26 @@ def _node_missing() -> str | None:
     return "rate-limiter-flexible is not installed: make bench does, or python -m benchmarks.peers --install"
 
 
+_WARM = 12
+"""Of a user of whom nothing is known Cutlass draws ten units, then enough for half a minute."""
+
 PEERS = (
     Peer(
         key="cutlass",
         name="Cutlass",
         about="the handler of POST /usage-check, with ledger and usage metered beside it",
         program=_ours("cutlass"),
+        steady=True,
         metered=True,
-        warm=12,  # of a user of whom nothing is known ten units are drawn, then for half a minute
+        warm=_WARM,
+    ),
+    Peer(
+        key="cutlass-decisions",
+        name="Cutlass, decisions only",
+        about="the same without the consumer, which is another function on AWS; the others have none",
+        program=_ours("cutlass"),
+        steady=True,
+        warm=_WARM,
     ),
     Peer(
         key="zae",
