@@ -1,13 +1,12 @@
 # The web application firewall, where enhanced security is on.
 locals {
-  # AWS's own rules, and those of each that would refuse good requests: they are counted instead.
+  # AWS's own rules besides those on known bad inputs, and which of each would refuse good requests: they are counted instead.
   managed_rules = {
     AWSManagedRulesAmazonIpReputationList = []
     AWSManagedRulesCommonRuleSet = [
       "SizeRestrictions_BODY", # a batch is larger than 8 KB; the functions refuse what is over 64 KB
       "NoUserAgent_HEADER",    # backends need not have one
     ]
-    AWSManagedRulesKnownBadInputsRuleSet = []
   }
 
   # Requests of one address in five minutes: a backend at the largest plan's rate stays below.
@@ -47,12 +46,34 @@ resource "aws_wafv2_web_acl" "this" {
     }
   }
 
+  rule {
+    name     = "AWSManagedRulesKnownBadInputsRuleSet"
+    priority = 1
+
+    override_action {
+      none {}
+    }
+
+    statement {
+      managed_rule_group_statement {
+        name        = "AWSManagedRulesKnownBadInputsRuleSet"
+        vendor_name = "AWS"
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "${local.api_name}-AWSManagedRulesKnownBadInputsRuleSet"
+      sampled_requests_enabled   = true
+    }
+  }
+
   dynamic "rule" {
     for_each = local.managed_rules
 
     content {
       name     = rule.key
-      priority = 1 + index(keys(local.managed_rules), rule.key)
+      priority = 2 + index(keys(local.managed_rules), rule.key)
 
       override_action {
         none {}

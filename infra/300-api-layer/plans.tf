@@ -27,12 +27,12 @@ resource "aws_api_gateway_usage_plan" "this" {
   }
 }
 
-# The key of the service client, derived as src/cutlass/api/gateway_keys.py derives it. Those of organisations are made as
-# they come, by the function gateway-keys.
+# The key of services, derived as src/cutlass/api/gateway_keys.py derives it: the same in all regions, for a token of one is
+# shown in the others too. The keys of organisations are made as they come, by the function gateway-keys.
 resource "aws_api_gateway_api_key" "service" {
   name        = "${local.project}-service-${local.workspace}"
-  description = "The service client of ${local.workspace}"
-  value       = sha256("service:${aws_cognito_user_pool_client.service.id}")
+  description = "Services, across organisations"
+  value       = sha256("service")
 }
 
 resource "aws_api_gateway_usage_plan_key" "service" {

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import boto3
 import urllib3
 
-from cutlass.contracts import load_topology
+from tests.deploy.calls import client
 from tests.deploy.harness import Deployment
 
 LAYER = "300-api-layer"
@@ -28,23 +27,12 @@ class Interface:
 
     endpoint: str
     region: str
-    account: str
     outputs: dict[str, Any]
 
     @classmethod
-    def of(cls, deployment: Deployment, endpoint: str, region: str, account: str) -> "Interface":
+    def of(cls, deployment: Deployment, endpoint: str, region: str) -> "Interface":
         """Read the outputs of the layer."""
-        return cls(endpoint, region, account, deployment.outputs(LAYER, f"{deployment.environment}-{region}"))
-
-    def aws(self, service: str) -> Any:
-        """Return an SDK's client of the region."""
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=load_topology().regions[self.region].aws_region,
-            aws_access_key_id=self.account,
-            aws_secret_access_key="local",
-        )
+        return cls(endpoint, region, deployment.outputs(LAYER, f"{deployment.environment}-{region}"))
 
     def service_token(self) -> str:
         """Return a token of the service client, with all its scopes."""
@@ -64,7 +52,7 @@ class Interface:
 
     def member_tokens(self, name: str, org_id: str, role: str) -> dict[str, str]:
         """Add a person to the user pool, sign in with a password, and return the tokens."""
-        pool, cognito = self.outputs["user_pool"], self.aws("cognito-idp")
+        pool, cognito = self.outputs["user_pool"], client("cognito-idp", self.endpoint, self.region)
         attributes = {"custom:org_id": org_id, "custom:role": role}
         cognito.admin_create_user(
             UserPoolId=pool["id"],

@@ -122,7 +122,7 @@ def test_a_deployed_function_decides_on_the_deployed_table_and_its_stream_is_met
 @pytest.fixture
 def interfaces(deployment: Deployment, endpoint: str) -> dict[str, Interface]:
     """The interfaces of both regions, with an organisation of London's that both know."""
-    found = {region: Interface.of(deployment, endpoint, region, ACCOUNT) for region in REGIONS}
+    found = {region: Interface.of(deployment, endpoint, region) for region in REGIONS}
     london = found[HOME]
     token = london.service_token()
     organisation = {"plan": "basic", "home_region": HOME}
@@ -143,14 +143,10 @@ def test_a_decision_is_made_behind_the_deployed_gateway(
     assert again.body == first.body | {"replayed": True}
     assert "RateLimit" in first.headers
     pk = f"{region}#org456#test123#allotments"
-    found = (
-        interfaces[region]
-        .aws("dynamodb")
-        .query(
-            TableName="cutlass-tech-usage-credits-dev",
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
-        )
+    found = client("dynamodb", interfaces[region].endpoint, region).query(
+        TableName="cutlass-tech-usage-credits-dev",
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
     )
     assert found["Count"] == 1, f"no allotment {pk} in the deployed table"
 
@@ -182,7 +178,7 @@ def test_the_deployed_gateway_refuses_what_breaks_the_contract(interfaces: dict[
 @pytest.mark.parametrize("region", REGIONS)
 def test_a_member_passes_with_the_organisations_key(interfaces: dict[str, Interface], region: str) -> None:
     gateway = interfaces[region]
-    gateway_keys = gateway.aws("apigateway")
+    gateway_keys = client("apigateway", gateway.endpoint, region)
     plans = {plan["name"]: plan["id"] for plan in gateway_keys.get_usage_plans()["items"]}
 
     def inside() -> bool:

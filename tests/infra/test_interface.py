@@ -175,9 +175,9 @@ def test_usage_plans_have_the_names_the_function_looks_for() -> None:
     assert {plan_name(name, "dev", "london") for name in load_catalogue().plans} <= names
 
 
-def test_the_service_client_has_the_key_and_the_scopes_the_interface_knows() -> None:
+def test_services_have_the_key_and_the_scopes_the_interface_knows() -> None:
     (key,) = of_type("aws_api_gateway_api_key").values()
-    assert key.values["value"] == service_key("mocked")
+    assert key.values["value"] == service_key()
     client = of_type("aws_cognito_user_pool_client")["aws_cognito_user_pool_client.service"]
     assert set(client.values["allowed_oauth_scopes"]) == set(SERVICE_SCOPES)
 

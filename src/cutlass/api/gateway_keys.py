@@ -1,7 +1,7 @@
 """API Gateway's API keys: how a caller is told to the usage plans, the gateway's outer fence.
 
 The authorizer names the caller's key (`usageIdentifierKey`); clients never send one, so a key need not be a
-secret, and is derived from whose it is. Terraform derives the service client's in the same way (layer 300).
+secret, and is derived from whose it is. Terraform derives that of services in the same way (layer 300).
 """
 
 import hashlib
@@ -12,9 +12,12 @@ def organisation_key(org_id: str) -> str:
     return hashlib.sha256(f"organisation:{org_id}".encode()).hexdigest()
 
 
-def service_key(client_id: str) -> str:
-    """Return the value of the key of a service's client, which acts across organisations."""
-    return hashlib.sha256(f"service:{client_id}".encode()).hexdigest()
+def service_key() -> str:
+    """Return the value of the key of services, which act across organisations: the same in every region.
+
+    A service shows the token of one region's user pool in any other region, too.
+    """
+    return hashlib.sha256(b"service").hexdigest()
 
 
 KEY_PREFIX = "cutlass-tech-org-"

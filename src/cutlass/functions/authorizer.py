@@ -64,7 +64,7 @@ def _policy(caller: AuthContext, method_arn: str) -> dict[str, Any]:
         "principalId": caller.principal,
         "policyDocument": {"Version": "2012-10-17", "Statement": [allowed]},
         "context": _context(caller),
-        "usageIdentifierKey": service_key(caller.principal) if org_id is None else organisation_key(org_id),
+        "usageIdentifierKey": service_key() if org_id is None else organisation_key(org_id),
     }
 
 

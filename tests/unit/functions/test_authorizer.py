@@ -83,7 +83,7 @@ def test_the_policy_of_a_service(authorize: Callable[..., dict[str, Any]]):
     (statement,) = answer["policyDocument"]["Statement"]
     assert statement["Effect"] == "Allow"
     assert statement["Resource"] == "arn:aws:execute-api:eu-west-2:111111111111:api1/dev/*"
-    assert answer["usageIdentifierKey"] == service_key("backend")
+    assert answer["usageIdentifierKey"] == service_key()
 
 
 def test_the_policy_of_a_member(authorize: Callable[..., dict[str, Any]]):
