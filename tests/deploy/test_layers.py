@@ -205,7 +205,7 @@ def test_a_queues_message_reaches_its_function_and_a_poison_one_its_dead_letter_
 ) -> None:
     messages = Messages(endpoint, region)
     stream, shard, sequence = next(messages.positions("usage-credits"))  # of the decisions made before
-    messages.come_again_at_once("stream-failures")
+    messages.hurry("stream-failures")
     # First the poison: what comes after it is recovered all the same.
     messages.send("stream-failures", "poison")
     messages.send("stream-failures", messages.notice("rebalance", stream, shard, sequence))
