@@ -15,6 +15,7 @@ from tests.deploy.calls import client, invoke, until
 from tests.deploy.conftest import ACCOUNT
 from tests.deploy.harness import Deployment, steps
 from tests.deploy.interface import Interface
+from tests.deploy.messages import Messages
 from tests.support.terraform import BOOTSTRAP, LAYERS, TerraformError
 from tests.unit.functions.fakes import SERVICE, event
 
@@ -192,6 +193,21 @@ def test_a_member_passes_with_the_organisations_key(interfaces: dict[str, Interf
         assert gateway.call("GET", "/orgs/org789/balance", tokens[kind]).status == 403
     stranger = gateway.member_tokens(f"eve-{region}", "org-without-key", "admin")
     assert gateway.call("GET", "/orgs/org-without-key/balance", stranger["IdToken"]).status == 403
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_queues_message_reaches_its_function_and_a_poison_one_its_dead_letter_queue(
+    endpoint: str, region: str
+) -> None:
+    messages = Messages(endpoint, region)
+    stream, shard, sequence = next(messages.positions("usage-credits"))  # of the decisions made before
+    messages.hurry("stream-failures")
+    # First the poison: what comes after it is recovered all the same.
+    messages.send("stream-failures", "poison")
+    messages.send("stream-failures", messages.notice("rebalance", stream, shard, sequence))
+    until(lambda: messages.waiting("stream-failures") == 0)
+    until(lambda: messages.waiting("stream-failures-dead") > 0)
+    assert messages.bodies("stream-failures-dead") == ["poison"]
 
 
 def test_all_state_is_in_the_bucket(endpoint: str) -> None:
