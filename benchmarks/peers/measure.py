@@ -196,7 +196,7 @@ def _engine(peer: Peer, *metered: str) -> Iterator[Engine]:
 
 def _settings(region: str, endpoint: str, peers: Mapping[str, str]) -> dict[str, str]:
     aws_region = load_topology().regions[region].aws_region
-    return function_environment(region=region, aws_region=aws_region, endpoint=endpoint, peers=peers, issuers=())
+    return function_environment(region=region, aws_region=aws_region, endpoint=endpoint, peers=peers)
 
 
 def _here(engine: Engine) -> Place:

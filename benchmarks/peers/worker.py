@@ -36,7 +36,6 @@ class Cutlass:
             aws_region=options.aws_region,
             endpoint=options.endpoint,
             peers=options.peers,
-            issuers=(),
         )
         os.environ.update(settings | {"CUTLASS_STORE_TIMEOUT_SECONDS": str(_SECONDS), "LOG_LEVEL": "WARNING"})
         self._home = options.region
