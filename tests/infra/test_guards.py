@@ -58,6 +58,7 @@ VARIABLES = {
         'private_subnet_cidrs=["10.0.2.128/25", "10.0.4.0/24"]',
         r"two overlap; give each a range of its own",
     ),
+    "more kept waiting than is reserved": ("decision_provisioned_concurrency=401", r"whole number from 0 to 400"),
     "too little memory": ("lambda_memory_size=64", r"whole megabytes from 128 to 10240"),
     "retention CloudWatch has not": ("log_retention_days=8", r"CloudWatch keeps logs for 1, 3, 5, 7, 14"),
     "stage with a slash": ("api_gateway_stage=a/b", r"letters, digits, hyphens and underscores"),
