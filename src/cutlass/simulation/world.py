@@ -12,7 +12,6 @@ from cutlass.simulation.setting import START_MS, Setting
 from cutlass.simulation.store import Store
 
 
-
 class Signal:
     """What processes wait for, as long as it takes; each `wake` of the world lets all of them look again."""
 
