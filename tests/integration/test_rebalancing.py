@@ -7,6 +7,7 @@ from cutlass.domain.periods import to_millis
 from cutlass.domain.pools import Pool
 from cutlass.domain.rebalancing import PULL_MS
 from cutlass.functions import rebalance
+from cutlass.storage import sweeps
 from cutlass.storage.sweeps import Swept
 from tests.support.world import World
 
@@ -80,7 +81,24 @@ def test_a_sweep_leaves_out_who_spends_meanwhile(world: World) -> None:
         transact(writes)
 
     dynamo.transact = spend_first
-    assert sweeps.sweep(dynamo, "london", _swept(world), 10**6, only_idle=False) == 9, "bob's, not ann's"
+    assert sweeps.sweep(dynamo, "london", _swept(world), 10**6, only_idle=False) == 8, "bob's, not ann's"
+    assert world.audit() == []
+
+
+@pytest.mark.parametrize(("pages", "first", "second"), [(1, 17, 8), (2, 25, 0)])
+def test_a_sweep_reads_on_and_the_next_goes_on_behind_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, pages: int, first: int, second: int
+) -> None:
+    monkeypatch.setattr(sweeps, "LOOKED_AT", 2)
+    world.found(requests=10**6)
+    add_users(world, "bob", "eve")
+    assert all(world.check(user=name).allowed for name in ("ann", "bob", "eve"))
+    store = world.stores["london"]
+    came = [
+        store.rebalancer._sweeps.sweep(store.dynamo, "london", _swept(world), 10**6, only_idle=False, pages=pages)
+        for _ in range(2)
+    ]
+    assert came == [first, second], "of 10, 9 and 9 drawn, one each is spent"
     assert world.audit() == []
 
 

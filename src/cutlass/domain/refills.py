@@ -14,6 +14,9 @@ HORIZON_MS = 30_000
 MIN_CHUNK, MAX_CHUNK = 10, 100_000
 """Bounds of a prefetch in units: below, refills would cost more than decisions; above, too much would idle."""
 
+FIRST_MEMBERS = 10
+"""How many users of a pool it takes until what they draw weighs as much as the belief that they draw a lot."""
+
 MAX_POOLS = 20
 """Pools drawn in one transaction; DynamoDB allows 100 items, and a longer list means a shortage."""
 
@@ -47,11 +50,13 @@ def ahead(rate: int, spent: int, pool: Pool, now_ms: int) -> int:
     A user may hold as long a time ahead as the pool lasts: so what all hold is never much more than what the
     pool still has, and shrinks with it, however many they are. A rate seen over a unit or two tells little, so
     nobody holds more on its account than was spent before. A user of whom little is known may have a few while
-    there are enough for everybody, but not more than users of this pool have come to draw on average: where
+    there are enough for everybody, but not more than half of what users of this pool draw on average: where
     most come once, what they held beyond that would idle.
     """
-    members = max(1, pool.members)
-    few = min(MIN_CHUNK, pool.available // (2 * members), (pool.allotted - pool.returned) // members)
+    drawn = FIRST_MEMBERS * 2 * MIN_CHUNK + pool.allotted - pool.returned
+    few = min(
+        MIN_CHUNK, pool.available // (2 * max(1, pool.members)), drawn // (2 * (FIRST_MEMBERS + pool.members))
+    )
     span = min(HORIZON_MS, pool.cover_ms(now_ms))
     return min(max(few, min(spent, spent_in(rate, span))), MAX_CHUNK)
 

@@ -177,23 +177,28 @@ class Rebalancer:
             yield CLAIM_WAIT_MS
             if sum(pool.available for pool in here.live_pools(grants, now_ms)) >= enough:
                 return enough
-        came = 0
+        came = yield from self._empty(sweep, enough, now_ms, only_idle=only_idle)
+        pause = 0 if came else rebalancing.next_pause(pause)
+        self._fruitless[only_idle] = (world.now + pause, pause)
+        for grant in grants if came and not only_idle else []:
+            yield from self._push(grant)  # the others may be as short
+        return came
+
+    def _empty(self, sweep: Sweep, enough: int, now_ms: int, *, only_idle: bool) -> Came:
+        """Read on and empty allotments here until enough came, or the last one of the region was read."""
+        world, came = self._world, 0
         for _ in range(PAGES):
             yield world.write_ms() * READ_FACTOR
             found = sweep.look()
-            self._cursors[here.name] = sweep.cursor
+            self._cursors[self._store.name] = sweep.cursor
             yield world.write_ms() * READ_FACTOR * (1 + len(found) // READ_TOGETHER)
             for batch in batches(found, now_ms, only_idle=only_idle):
                 yield world.write_ms() * TRANSACTION_FACTOR
                 came += sweep.take(batch, world.now)
                 if came >= enough:
-                    break
-            if came >= enough or not sweep.cursor:
+                    return came
+            if not sweep.cursor:
                 break
-        pause = 0 if came else rebalancing.next_pause(pause)
-        self._fruitless[only_idle] = (world.now + pause, pause)
-        for grant in grants if came and not only_idle else []:
-            yield from self._push(grant)  # the others may be as short
         return came
 
     def gather(self, grants: list[Grant], need: int) -> Came:

@@ -21,7 +21,7 @@ from cutlass.storage.items import allotment_from_item
 from cutlass.storage.returns import MOST_WRITES, Return, give_back
 
 LOOKED_AT, PAGES = 500, 5
-"""Allotments read at once, and how often a sweep reads on in its own region; the next one goes on behind."""
+"""Allotments read together, and how many times as many a region's own sweep looks at."""
 
 TOGETHER = 25
 """Allotments emptied in one transaction: more would lose more to one decision that comes between."""

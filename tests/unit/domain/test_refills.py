@@ -53,24 +53,44 @@ class TestPace:
 
 class TestAhead:
     def test_a_users_horizon_while_the_pool_lasts(self) -> None:
-        assert ahead(2000, pool(available=10**6, rate=3000, rated_ms=NOW_MS), NOW_MS) == 2 * HORIZON_MS // 1000
+        plenty = pool(available=10**6, rate=3000, rated_ms=NOW_MS)
+        assert ahead(2000, 1000, plenty, NOW_MS) == 2 * HORIZON_MS // 1000
+
+    def test_no_more_than_was_spent_before(self) -> None:
+        once = pool(available=10**6, allotted=1000, members=1000, rate=3000, rated_ms=NOW_MS)
+        assert [ahead(2000, spent, once, NOW_MS) for spent in (0, 1, 7)] == [0, 1, 7]
 
     def test_as_long_as_the_pool_lasts_when_that_is_less(self) -> None:
         scarce = pool(available=40, members=100, rate=20_000, rated_ms=NOW_MS)
-        assert ahead(5000, scarce, NOW_MS) == 5 * 2, "40 units at 20 a second are 2 seconds"
-        assert ahead(100, scarce, NOW_MS) == 0
+        assert ahead(5000, 1000, scarce, NOW_MS) == 5 * 2, "40 units at 20 a second are 2 seconds"
+        assert ahead(100, 1000, scarce, NOW_MS) == 0
 
     def test_all_users_together_hold_no_more_than_the_pool_has(self) -> None:
-        scarce = pool(available=70, members=1000, rate=100_000, rated_ms=NOW_MS)
-        assert sum(ahead(rate, scarce, NOW_MS) for rate in [10_000] * 8 + [2000] * 10) <= 70
+        scarce = pool(available=70, allotted=10**6, members=1000, rate=100_000, rated_ms=NOW_MS)
+        assert sum(ahead(rate, 10**6, scarce, NOW_MS) for rate in [10_000] * 8 + [2000] * 10) <= 70
 
     def test_a_few_for_a_user_of_whom_nothing_is_known(self) -> None:
-        assert ahead(0, pool(available=1000), NOW_MS) == MIN_CHUNK
-        assert ahead(0, pool(available=1000, members=100), NOW_MS) == 5
-        assert ahead(0, pool(available=1000, members=501), NOW_MS) == 0
+        assert ahead(0, 0, pool(available=1000), NOW_MS) == MIN_CHUNK, "nobody came yet"
+        assert ahead(0, 0, pool(available=1000, allotted=2000, members=100), NOW_MS) == 5
+        assert ahead(0, 0, pool(available=1000, allotted=10_020, members=501), NOW_MS) == 0
+
+    def test_less_where_most_users_come_once(self) -> None:
+        few = [ahead(0, 0, pool(available=10**6, allotted=n, members=n), NOW_MS) for n in (10, 100, 1000)]
+        assert few == [5, 1, 0]
+        often = pool(available=10**6, allotted=40_000, returned=10_000, members=5000)
+        assert ahead(0, 0, often, NOW_MS) == 3, "half of the six that users draw"
+
+    def test_users_who_hold_what_they_are_given_do_not_prove_that_they_need_it(self) -> None:
+        met = pool(available=10**6)
+        for _ in range(5000):
+            units = max(1, ahead(0, 0, met, NOW_MS))
+            met = replace(
+                met, available=met.available - units, allotted=met.allotted + units, members=met.members + 1
+            )
+        assert met.allotted < 1.2 * met.members
 
     def test_never_more_than_the_most(self) -> None:
-        assert ahead(10**10, pool(available=10**12), NOW_MS) == MAX_CHUNK
+        assert ahead(10**10, 10**12, pool(available=10**12), NOW_MS) == MAX_CHUNK
 
 
 class TestPlanRefill:
