@@ -4,7 +4,7 @@ resource "aws_route53_health_check" "region" {
   for_each = toset(local.region_names)
 
   type               = "HTTPS"
-  fqdn               = aws_route53_record.regional[each.key].name
+  fqdn               = local.domains[each.key]
   port               = 443
   resource_path      = "/health"
   enable_sni         = true
