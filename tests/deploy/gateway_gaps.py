@@ -17,6 +17,7 @@ def close(gateway: Any) -> None:
     name_empty_base_paths(gateway)
     leave_out_what_is_unset(gateway)
     find_apis_for_everyone(gateway)
+    keep_keys_to_their_region(gateway)
 
 
 def import_bodies(gateway: Any) -> None:
@@ -164,3 +165,13 @@ def find_apis_for_everyone(gateway: Any) -> None:
         return next(scopes, None)
 
     gateway.find_api_scope = find
+
+
+def keep_keys_to_their_region(gateway: Any) -> None:
+    """Look for a key's value in the API's own account and region only: another region has the same values."""
+
+    def resolve(value: str | None) -> Any:
+        keys = gateway._api_keys.values() if value else ()
+        return next((key for key in keys if key["value"] == value and key.get("enabled", True)), None)
+
+    gateway._resolve_api_key = resolve

@@ -58,12 +58,15 @@ class Interface:
             UserPoolId=pool["id"],
             Username=name,
             UserAttributes=[{"Name": key, "Value": value} for key, value in attributes.items()],
+            TemporaryPassword=PASSWORD,
             MessageAction="SUPPRESS",
         )
         cognito.admin_set_user_password(UserPoolId=pool["id"], Username=name, Password=PASSWORD, Permanent=True)
-        answer = cognito.initiate_auth(
+        # The hosted sign-in needs a person. AWS would not take a password here, for this client.
+        answer = cognito.admin_initiate_auth(
+            UserPoolId=pool["id"],
             ClientId=pool["web_client_id"],
-            AuthFlow="USER_PASSWORD_AUTH",
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
             AuthParameters={"USERNAME": name, "PASSWORD": PASSWORD},
         )
         tokens: dict[str, str] = answer["AuthenticationResult"]

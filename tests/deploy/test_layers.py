@@ -177,7 +177,9 @@ def test_the_deployed_gateway_refuses_what_breaks_the_contract(interfaces: dict[
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_member_passes_with_the_organisations_key(interfaces: dict[str, Interface], region: str) -> None:
+def test_a_member_passes_with_the_organisations_key(
+    interfaces: dict[str, Interface], endpoint: str, region: str
+) -> None:
     gateway = interfaces[region]
     gateway_keys = client("apigateway", gateway.endpoint, region)
     plans = {plan["name"]: plan["id"] for plan in gateway_keys.get_usage_plans()["items"]}
@@ -186,6 +188,9 @@ def test_a_member_passes_with_the_organisations_key(interfaces: dict[str, Interf
         basic = gateway_keys.get_usage_plan_keys(usagePlanId=plans[plan_name("basic", "dev", region)])
         return key_name("org456", "dev", region) in {key["name"] for key in basic["items"]}
 
+    if region != HOME:
+        # The emulator has no stream records of what it replicates: there the schedule does what the stream would.
+        invoke(endpoint, region, "gateway-keys", {})
     until(inside)
     tokens = gateway.member_tokens(f"ann-{region}", "org456", "member")
     for kind in ("IdToken", "AccessToken"):
