@@ -27,13 +27,7 @@ output "functions" {
 
 output "queues" {
   description = "The queues of this layer by the name of the contract: name, arn, url. Those that are not here are made in layer 400."
-  value = {
-    for name, queue in aws_sqs_queue.this : name => {
-      name = queue.name
-      arn  = queue.arn
-      url  = queue.url
-    }
-  }
+  value       = module.queues.queues
 }
 
 output "roles" {

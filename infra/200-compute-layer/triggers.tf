@@ -29,7 +29,7 @@ resource "aws_lambda_event_source_mapping" "stream" {
 
   destination_config {
     on_failure {
-      destination_arn = aws_sqs_queue.this[each.value.on_failure].arn
+      destination_arn = module.queues.queues[each.value.on_failure].arn
     }
   }
 
@@ -57,7 +57,7 @@ resource "aws_lambda_function_event_invoke_config" "scheduled" {
 
   destination_config {
     on_failure {
-      destination = aws_sqs_queue.this[each.value.on_failure].arn
+      destination = module.queues.queues[each.value.on_failure].arn
     }
   }
 }
@@ -91,7 +91,7 @@ resource "aws_scheduler_schedule" "this" {
     }
 
     dead_letter_config {
-      arn = aws_sqs_queue.this[each.value.on_failure].arn
+      arn = module.queues.queues[each.value.on_failure].arn
     }
   }
 }
