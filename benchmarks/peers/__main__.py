@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 
 from benchmarks import cost
 from benchmarks.machine import describe
@@ -132,7 +133,7 @@ def _costs(peer: Peer) -> tuple[float, float, float, float]:
     steady one, in simulated time. Those of the others do not.
     """
     if peer.steady:
-        found = cost.count(measure.ENGINE, RATE)
+        found = _steady_cost()
         return (
             round(sum(found.requests.values()), 4),
             found.write_units,
@@ -143,6 +144,11 @@ def _costs(peer: Peer) -> tuple[float, float, float, float]:
     totals = (sum(counts.requests.values()), counts.write_units, counts.read_units)
     requests, write_units, read_units = (round(total / decisions, 4) for total in totals)
     return requests, write_units, read_units, 0.0
+
+
+@cache
+def _steady_cost() -> cost.Cost:
+    return cost.count(measure.ENGINE, RATE)
 
 
 def _tell(line: str) -> None:
