@@ -83,6 +83,14 @@ locals {
             }
           },
           {
+            # Who may change organisations may not change whose tokens are accepted; layer 300 does.
+            Sid       = "KeepIssuers${title(region)}"
+            Effect    = "Deny"
+            Action    = local.write_actions
+            Resource  = [for table, access in tables : local.table_arns[region][table] if access == "write" && table == "organisations"]
+            Condition = { "ForAnyValue:StringLike" = { "dynamodb:LeadingKeys" = ["*#issuer"] } }
+          },
+          {
             Sid       = "Scan${title(region)}"
             Effect    = "Allow"
             Action    = ["dynamodb:Scan"]

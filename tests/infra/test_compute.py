@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cutlass.contracts import Access, Function, load_functions, load_queues, load_topology
+from cutlass.contracts import Access, Function, load_functions, load_topology
 from tests.infra.plans import WORKSPACES, Planner, Resource, planner
 from tests.infra.policies import Statement, as_list
 from tests.support.permissions import READS
@@ -81,9 +81,7 @@ def test_a_role_allows_on_tables_what_the_contract_says_and_no_more(name: str, w
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_write_is_of_an_item_of_the_region_it_is_sent_to(name: str, workspace: str) -> None:
     for statement in role(workspace, name):
-        if not {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} & set(
-            as_list(statement["Action"])
-        ):
+        if statement["Effect"] == "Deny" or not WRITES & set(as_list(statement["Action"])):
             continue
         places = {arn.split(":")[3] for arn in statement["Resource"]}
         (region,) = (region for region, facts in REGIONS.items() if {facts.aws_region} == places)
@@ -91,6 +89,27 @@ def test_a_write_is_of_an_item_of_the_region_it_is_sent_to(name: str, workspace:
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{region}#*"]},
             "Null": {"dynamodb:LeadingKeys": "false"},  # for all of no values would be true
         }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_function_says_whose_tokens_are_accepted(name: str) -> None:
+    statements = role("dev-london", name)
+    organisations = {
+        arn
+        for statement in statements
+        if statement["Effect"] == "Allow" and WRITES & set(as_list(statement["Action"]))
+        for arn in as_list(statement["Resource"])
+        if "cutlass-tech-organisations-" in arn
+    }
+    denied = {
+        arn
+        for statement in statements
+        if statement["Effect"] == "Deny"
+        and set(as_list(statement["Action"])) >= WRITES
+        and statement["Condition"] == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["*#issuer"]}}
+        for arn in as_list(statement["Resource"])
+    }
+    assert organisations == denied
 
 
 def test_a_key_is_used_for_the_tables_of_its_region_and_to_write_only_where_the_function_writes() -> None:
@@ -195,21 +214,6 @@ def test_the_clock_starts_functions_as_the_contract_says() -> None:
         assert rate == ("rate(1 minute)" if minutes == 1 else f"rate({minutes} minutes)")
     scheduled = {name for name, function in FUNCTIONS.items() if function.schedules}
     assert made("dev-london", "aws_lambda_function_event_invoke_config").keys() == scheduled
-
-
-def test_dead_letters_come_from_the_queues_that_name_them() -> None:
-    queues = made("dev-london", "aws_sqs_queue")
-    for name, queue in queues.items():
-        dead = load_queues()[name].dead_letter
-        told = queue.values["redrive_policy"]
-        assert bool(told and told.startswith("{")) == (dead is not None), name
-        if dead:
-            arn = f"arn:aws:sqs:eu-west-2:111111111111:cutlass-tech-{dead.queue}-dev-london"
-            assert json.loads(told) == {"deadLetterTargetArn": arn, "maxReceiveCount": dead.max_receives}
-            allowed = json.loads(queues[dead.queue].values["redrive_allow_policy"])
-            assert allowed["sourceQueueArns"] == [
-                f"arn:aws:sqs:eu-west-2:111111111111:cutlass-tech-{name}-dev-london"
-            ]
 
 
 @pytest.mark.parametrize("workspace", WORKSPACES)

@@ -9,23 +9,25 @@ from tests.infra.plans import WORKSPACES, Resource
 from tests.infra.test_plans import plan
 
 LAYER = "400-messaging-layer"
+WITH_QUEUES = ["200-compute-layer", LAYER]
 
 pytestmark = pytest.mark.usefixtures("terraform")
 
 
-def resources(workspace: str, kind: str) -> dict[str, Resource]:
-    """Return the layer's resources of a type, by their key."""
+def resources(workspace: str, kind: str, layer: str = LAYER) -> dict[str, Resource]:
+    """Return a layer's resources of a type, by their key."""
     return {
         resource.address.partition('["')[2].removesuffix('"]'): resource
-        for resource in plan(LAYER, workspace).plan
+        for resource in plan(layer, workspace).plan
         if resource.type == kind
     }
 
 
+@pytest.mark.parametrize("layer", WITH_QUEUES)
 @pytest.mark.parametrize("workspace", WORKSPACES)
-def test_queues_are_those_of_the_contract(workspace: str) -> None:
+def test_queues_are_those_of_the_contract(workspace: str, layer: str) -> None:
     contract = load_queues()
-    for name, resource in resources(workspace, "aws_sqs_queue").items():
+    for name, resource in resources(workspace, "aws_sqs_queue", layer).items():
         queue, values = contract[name], resource.values
         assert values["name"] == queue.resource(*workspace.split("-"))
         assert values["message_retention_seconds"] == queue.retention_days * 86_400
@@ -34,13 +36,19 @@ def test_queues_are_those_of_the_contract(workspace: str) -> None:
             assert json.loads(values["redrive_policy"])["maxReceiveCount"] == queue.dead_letter.max_receives, name
 
 
-def test_only_the_queue_it_serves_may_put_messages_into_a_dead_letter_queue() -> None:
-    allowed = resources("dev-london", "aws_sqs_queue_redrive_allow_policy")
+@pytest.mark.parametrize("layer", WITH_QUEUES)
+def test_only_the_queue_it_serves_may_put_messages_into_a_dead_letter_queue(layer: str) -> None:
+    allowed = resources("dev-london", "aws_sqs_queue_redrive_allow_policy", layer)
     assert allowed
     for name, resource in allowed.items():
         policy = json.loads(resource.values["redrive_allow_policy"])
         assert policy["redrivePermission"] == "byQueue", name
         assert len(policy["sourceQueueArns"]) == 1, name
+
+
+def test_every_queue_is_made_in_one_layer() -> None:
+    made = [name for layer in WITH_QUEUES for name in resources("dev-london", "aws_sqs_queue", layer)]
+    assert sorted(made) == sorted(load_queues())
 
 
 def test_mails_are_templates_as_the_contract_has_them() -> None:

@@ -49,16 +49,17 @@ def ahead(rate: int, spent: int, pool: Pool, now_ms: int) -> int:
 
     A user may hold as long a time ahead as the pool lasts: so what all hold is never much more than what the
     pool still has, and shrinks with it, however many they are. A rate seen over a unit or two tells little, so
-    nobody holds more on its account than was spent before. A user of whom little is known may have a few while
-    there are enough for everybody, but not more than half of what users of this pool draw on average: where
-    most come once, what they held beyond that would idle.
+    nobody holds more on its account than was spent before, until that is `MIN_CHUNK`. A user of whom little is
+    known may have a few while there are enough for everybody, but not more than half of what users of this pool
+    draw on average: where most come once, what they held beyond that would idle.
     """
     drawn = FIRST_MEMBERS * 2 * MIN_CHUNK + pool.allotted - pool.returned
     few = min(
         MIN_CHUNK, pool.available // (2 * max(1, pool.members)), drawn // (2 * (FIRST_MEMBERS + pool.members))
     )
     span = min(HORIZON_MS, pool.cover_ms(now_ms))
-    return min(max(few, min(spent, spent_in(rate, span))), MAX_CHUNK)
+    proven = spent if spent < MIN_CHUNK else MAX_CHUNK
+    return max(few, min(proven, spent_in(rate, span)))
 
 
 def plan_refill(

@@ -56,9 +56,9 @@ class TestAhead:
         plenty = pool(available=10**6, rate=3000, rated_ms=NOW_MS)
         assert ahead(2000, 1000, plenty, NOW_MS) == 2 * HORIZON_MS // 1000
 
-    def test_no_more_than_was_spent_before(self) -> None:
+    def test_no_more_than_was_spent_before_until_that_says_something(self) -> None:
         once = pool(available=10**6, allotted=1000, members=1000, rate=3000, rated_ms=NOW_MS)
-        assert [ahead(2000, spent, once, NOW_MS) for spent in (0, 1, 7)] == [0, 1, 7]
+        assert [ahead(2000, spent, once, NOW_MS) for spent in (0, 1, 7, MIN_CHUNK)] == [0, 1, 7, 60]
 
     def test_as_long_as_the_pool_lasts_when_that_is_less(self) -> None:
         scarce = pool(available=40, members=100, rate=20_000, rated_ms=NOW_MS)
