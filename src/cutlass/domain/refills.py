@@ -82,7 +82,7 @@ def plan_refill(
     for pool in sorted(pools, key=lambda p: p.order):
         if not pool.live(now_ms) or pool.available <= 0 or len(draws) == MAX_POOLS:
             continue
-        take = min(pool.available, max(need, ahead(rate, allotment.used, pool, now_ms) - drawn))
+        take = min(pool.available, max(need, ahead(rate, allotment.used + allotment.handed, pool, now_ms) - drawn))
         if pool.user_id is None:
             org_left = org_left or take > limit
             take = min(take, limit)
