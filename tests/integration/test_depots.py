@@ -17,7 +17,6 @@ from cutlass.storage.estates import Estates
 from cutlass.storage.region_loss import RegionLoss
 from cutlass.storage.sweeps import Sweeps, Swept
 from tests.support.crowd import crowd, depots, force_depots, pools
-from tests.support.permissions import acting
 from tests.support.world import World
 
 
@@ -310,8 +309,7 @@ def test_reconciliation_is_not_misled_by_hand_overs_beside_it(busy: World) -> No
     def batch_get_beside_others(*arguments: object, **options: object) -> object:
         found = batch_get(*arguments, **options)
         if name := next(names, None):
-            with acting("usage-check", "london"):
-                busy.check(user=name, units=40)
+            busy.check(user=name, units=40)
         return found
 
     there.batch_get = batch_get_beside_others

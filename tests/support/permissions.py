@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
@@ -41,6 +41,9 @@ others."""
 
 _acting: ContextVar[tuple[str, str] | None] = ContextVar("acting", default=None)
 """The function that is running, and its region; what a test does by itself is nobody's."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan", "ConditionCheckItem"}
 
@@ -80,6 +83,20 @@ def _watch(store: Store, path: str, function: str) -> None:
             return inner(*arguments, **options)
 
     setattr(holder, method, act)
+
+
+def by_itself(step: Callable[P, R]) -> Callable[P, R]:
+    """Make a step of a test begin as nobody's, also where a function's call is held up to let it go on beside."""
+
+    @wraps(step)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        token = _acting.set(None)
+        try:
+            return step(*arguments, **options)
+        finally:
+            _acting.reset(token)
+
+    return run
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from cutlass.storage.settings import Settings
 from tests.support.books import unlike_the_ledger
 from tests.support.engines import Engine
 from tests.support.holdings import Holdings
+from tests.support.permissions import by_itself
 from tests.support.replicator import Replicator
 
 CREDENTIALS = Credentials("111111111111", "local")
@@ -102,6 +103,7 @@ class World:
         store.organisations.put_user(self.org, user, limits=limits)
         self.replicate()
 
+    @by_itself
     def check(self, region: str = "london", user: str = "ann", **request: object) -> Decision:
         question = DecisionRequest(self.org, user, **request)  # type: ignore[arg-type]
         return self.stores[region].decider.decide(question)
@@ -131,31 +133,37 @@ class World:
         image = change.get("NewImage", {})
         return self.org in {change["Keys"]["pk"]["S"].split("#")[1], image.get("org", {}).get("S")}
 
+    @by_itself
     def reserve(
         self, region: str = "london", user: str = "ann", *, ttl_seconds: int = 300, **request: object
     ) -> Reserved:
         question = DecisionRequest(self.org, user, **request)  # type: ignore[arg-type]
         return self.stores[region].reservations.reserve(question, ttl_seconds=ttl_seconds)
 
+    @by_itself
     def meter(self, region: str = "london") -> list[Record]:
         """Run the consumer of the limits table over all that is new; returns the records it saw."""
         records = self.records(region, "usage-credits", "meter")
         self.stores[region].meter.record(records)
         return records
 
+    @by_itself
     def compensate(self, region: str) -> Compensated:
         """Run the consumer of a region's ledger over all that is new, its own and copies."""
         return self.stores[region].compensation.compensate(self.records(region, "ledger", "compensator"))
 
+    @by_itself
     def keep_house(self) -> list[Kept]:
         """Run every region's housekeeping once, over all organisations of the engine."""
         return [store.housekeeping.run(600) for store in self.stores.values()]
 
+    @by_itself
     def refund(self, request_id: str, region: str = "london", user: str = "ann", **options: object) -> RefundView:
         """Ask for a refund; returns it, made now or before."""
         create = self.stores[region].refunds.create
         return create(self.org, user, request_id=request_id, **options)[0]  # type: ignore[arg-type]
 
+    @by_itself
     def replicate(self) -> None:
         """Carry what each region wrote to all others, and the changed terms into their items."""
         self.replicator.arrive()
