@@ -3,6 +3,7 @@
 import pytest
 
 from cutlass.contracts import load_functions
+from cutlass.domain.decisions import DecisionRequest
 from tests.support.permissions import ENTRIES, acting, denied
 from tests.support.world import World
 
@@ -56,6 +57,7 @@ def test_what_the_contract_gives_is_not_refused() -> None:
 
 def test_a_store_that_goes_beyond_its_role_is_stopped(world: World) -> None:
     world.found()
+    decide = world.stores["london"].decider.decide
     with acting("balance", "london"), pytest.raises(AssertionError, match="balance in london asks london for"):
-        world.check()
+        decide(DecisionRequest(world.org, "ann"))
     assert world.check().allowed
