@@ -30,7 +30,7 @@ settings.load_profile("ci")
 
 
 class Together(LoadScopeScheduling):
-    """Keeps tests that share something costly in one process: the platform of tests/e2e, the plans of a layer.
+    """Keeps tests that share something costly in one process: a platform, packages, the plans of a layer.
 
     xdist's own `loadgroup` cannot: it writes the group into an attribute that pytest 9.2 no longer reads.
     """
@@ -38,6 +38,8 @@ class Together(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/e2e/"):
             return "e2e"
+        if nodeid.startswith("tests/integration/test_packages.py"):
+            return "packages"
         if nodeid.startswith("tests/infra/"):
             layer = next((name for name in LAYERS if f"[{name}" in nodeid), None)
             return layer or nodeid.partition("::")[0]

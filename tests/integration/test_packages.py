@@ -13,8 +13,6 @@ from cutlass.deploy.errors import PackageError
 from cutlass.deploy.packages import Builder, Checkout, Package
 from cutlass.deploy.wheels import Architecture
 
-pytestmark = pytest.mark.xdist_group("packages")
-
 TRY = """
 import importlib, json, sys
 sys.path.insert(0, sys.argv[1])

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -184,9 +185,7 @@ class Builder:
                 hint="leave out of its imports what it does not need",
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".part")  # one that is cut off is not taken for whole
-        partial.write_bytes(zipped)
-        partial.replace(target)
+        _write(target, zipped)
         return Package(function.name, target.name, len(zipped), unpacked, _hash(zipped), inputs)
 
     def _own(self, imports: Imports) -> Contents:
@@ -222,7 +221,7 @@ class Builder:
             },
         }
         text = json.dumps(manifest, indent=2) + "\n"
-        (self.folder / MANIFEST).write_text(text, encoding="utf-8")
+        _write(self.folder / MANIFEST, text.encode())
 
 
 def _known(functions: Mapping[str, Function], name: str) -> Function:
@@ -270,6 +269,13 @@ def _sha256(path: Path) -> str | None:
         return _hash(path.read_bytes())
     except OSError:
         return None
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Put a file in place whole, also beside another run that writes the same one."""
+    partial = target.with_suffix(f".{os.getpid()}.part")
+    partial.write_bytes(data)
+    partial.replace(target)
 
 
 def _hash(data: bytes) -> str:
