@@ -78,8 +78,8 @@ class Sweeps:
         `LOOKED_AT` that are read together. It ends after so many `pages` of them, or with the region's last.
         """
         came = 0
-        for _ in range(pages):
-            found = self._look(dynamo, region, swept)
+        for page in range(pages):
+            found = self._look(dynamo, region, swept, depots=page == 0)
             came += self._empty(dynamo, region, swept, found, enough - came, only_idle=only_idle)
             if came >= enough or (region, swept) not in self._cursors:
                 break
@@ -110,8 +110,8 @@ class Sweeps:
                 break
         return came
 
-    def _look(self, dynamo: Dynamo, region: str, swept: Swept) -> dict[str, Item]:
-        """Read the depots, and the next allotments on the roster, by their names there."""
+    def _look(self, dynamo: Dynamo, region: str, swept: Swept, *, depots: bool) -> dict[str, Item]:
+        """Read the next allotments on the roster, and with `depots` all of these, by their names there."""
         roster = keys.roster(region, swept.org_id, swept.meter, swept.period)
         after = self._cursors.pop((region, swept), None)
         lines = list(islice(dynamo.query(self._table, roster, after=after, limit=LOOKED_AT), LOOKED_AT))
@@ -122,7 +122,8 @@ class Sweeps:
             if len(self._cursors) >= _CURSORS:
                 self._cursors.clear()
             self._cursors[region, swept] = names[-1]
-        names += [line["sk"] for line in dynamo.query(self._table, roster, between=SPAN)]
+        if depots:
+            names += [line["sk"] for line in dynamo.query(self._table, roster, between=SPAN)]
         wanted = {name: keys.rostered(region, swept.org_id, name, swept.meter, swept.period) for name in names}
         items = dynamo.batch_get({self._table: list(wanted.values())})
         return {name: items[self._table, *key] for name, key in wanted.items() if (self._table, *key) in items}
