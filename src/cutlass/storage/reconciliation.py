@@ -211,7 +211,7 @@ class _Meter:
         for period in periods:
             for line in dynamo.query(table, keys.roster(region, self._org_id, self._meter, period), between=span):
                 user_id, stripe = unstriped(line["sk"])
-                key = keys.allotment(region, self._org_id, user_id, self._meter, period, stripe)
+                key = keys.rostered(region, self._org_id, line["sk"], self._meter, period)
                 wanted[key] = user_id, striped(period, stripe)
         items = dynamo.batch_get({table: list(wanted)}) if wanted else {}
         return {wanted[pk, sk]: allotment_from_item(item) for (_, pk, sk), item in items.items()}
