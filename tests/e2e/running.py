@@ -49,7 +49,7 @@ class Platform:
     def json(self, *arguments: str) -> Any:
         """Run a command with `--json` and return what it printed."""
         done = self.command(*arguments, "--json")
-        assert done.returncode == 0, f"cutlass {' '.join(arguments)}: {done.stderr}"
+        assert done.returncode == 0, f"cutlass {' '.join(arguments)}: {done.stderr}{done.stdout}"
         return json.loads(done.stdout)
 
     def up(self, *options: str) -> Any:

@@ -5,7 +5,7 @@ finds into problem details.
 """
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,8 @@ from cutlass.domain.reservations import DEFAULT_SECONDS, LONGEST_SECONDS
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _identifier(value: str) -> str:
@@ -60,6 +62,12 @@ def _time(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError("must be a time like 2026-12-01T00:00:00Z")  # noqa: TRY004 (what Pydantic expects)
     return parse_time(value)
+
+
+def _since_1970(value: datetime) -> datetime:
+    if value < _EPOCH:  # stored as milliseconds since then
+        raise ValueError("must not be before 1970")
+    return value
 
 
 def _given(value: object) -> object:
@@ -122,7 +130,7 @@ class GrantBody(_Strict):
     amount: int = Field(ge=1, le=MAX_UNITS)
     priority: int = Field(default=DEFAULT_PRIORITY, ge=0, le=MAX_PRIORITY)
     category: Literal["paid", "promotional"] = "paid"
-    effective_at: Time | None = None
+    effective_at: Annotated[Time, AfterValidator(_since_1970)] | None = None
     expires_at: Time | None = None
     user_id: Identifier | None = None
 

@@ -126,6 +126,7 @@ def test_a_grant_is_made_once_per_key(call: Call, store: FakeStore):
         ({"meter": "requests", "amount": 1, "expires_at": "tomorrow"}, "expires_at"),
         ({"meter": "requests", "amount": 1, "expires_at": "2027-02-30T00:00:00Z"}, "expires_at"),
         ({"meter": "requests", "amount": 1, "expires_at": 1_800_000_000}, "expires_at"),
+        ({"meter": "requests", "amount": 1, "effective_at": "1969-12-31T23:59:59Z"}, "effective_at"),
         ({"meter": "requests", "amount": 1, "user_id": "a b"}, "user_id"),
         ({"meter": "requests", "amount": 1, "id": "x"}, "id"),
     ],
