@@ -1,7 +1,6 @@
-"""Engines for the tests of the store, one of each per test process."""
+"""Engines for the tests of the store, one of each at a time in a test process."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,30 +8,30 @@ from tests.support import engines, permissions
 from tests.support.engines import Engine
 from tests.support.world import World
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
 _LONG = ("-large limits", "-one organisation's limit", "test_a_bug_put_in_on_purpose_is_noticed")
-_CROWDS = ("test_depots.py::test_an_org", "test_depots.py::test_what", "test_depots.py::test_a_walk")
+_CROWDS = tuple(
+    f"test_depots.py::test_{name}"
+    for name in ("an_org", "what", "a_walk", "a_fence", "nothing_of", "claims", "small", "nobody", "a_pool")
+)
+_TURNS = ("-America/New_York-", "-Pacific/Kiritimati-", "-Europe/London-day")
+_RATES = ("pays_one_write_unit_per_decision", "costs_far_less_than_a_write_unit_per_decision")
 _LEFT_OUT = {
-    "ministack": (*_LONG, "sold_to_the_last_unit_and_no_further[ministack-regions0")
-    if engines.dynoxide_binary()
-    else (),
+    "ministack": (*_LONG, *_CROWDS, *_TURNS, *_RATES) if engines.dynoxide_binary() else (),
     "dynamodb-local": (
         *_LONG,
+        *_CROWDS,
+        *_TURNS,
         "test_cost.py",
         "test_the_item_that_is_wrong",
         "4-regions",
         "local-1]",
         "local-2]",
-        *_CROWDS,
     ),
 }
 """Parts of the names of tests that an engine leaves out: on the quickest engine they all run.
 
-ministack leaves out long runs, DynamoDB Local also counted costs and repetitions: it is there for what it checks
-more strictly than the others, requests and conditions.
+ministack leaves out long runs and crowds, DynamoDB Local also counted costs and repetitions: it is there for what
+it checks more strictly than the others, requests and conditions.
 """
 
 
@@ -74,13 +73,31 @@ DYNAMODB_LOCAL = pytest.param(
 )
 
 
-@pytest.fixture(scope="session", params=["ministack", DYNOXIDE, DYNAMODB_LOCAL])
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A running engine with the tables of every region."""
-    folder: Path = tmp_path_factory.mktemp(request.param)
-    running = engines.start(request.param, folder)
+@pytest.fixture(scope="session")
+def kept() -> Iterator[dict[str, Engine]]:
+    """Engines that go on from file to file, by name: those that take seconds to start."""
+    running: dict[str, Engine] = {}
     yield running
-    running.stop()
+    for engine in running.values():
+        engine.stop()
+
+
+@pytest.fixture(scope="module", params=["ministack", DYNOXIDE, DYNAMODB_LOCAL])
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kept: dict[str, Engine]
+) -> Iterator[Engine]:
+    """A running engine with the tables of every region."""
+    name: str = request.param
+    if name in kept:
+        yield kept[name]
+        return
+    running = engines.start(name, tmp_path_factory.mktemp(name))
+    if name == "dynoxide":  # it starts at once, and slows down with all that was ever written to a stream
+        yield running
+        running.stop()
+    else:
+        kept[name] = running
+        yield running
 
 
 @pytest.fixture

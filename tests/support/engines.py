@@ -72,9 +72,13 @@ class Engine:
 def start(name: str, folder: Path) -> Engine:
     """Start an engine: `dynoxide` has a process for each region, the others one for all."""
     engine = _STARTERS[name](folder)
-    for endpoint in set(engine.endpoints.values()):
-        _await(endpoint)
-    engine.make_tables()
+    try:
+        for endpoint in set(engine.endpoints.values()):
+            _await(endpoint)
+        engine.make_tables()
+    except BaseException:
+        engine.stop()
+        raise
     return engine
 
 
@@ -119,6 +123,9 @@ def _dynamodb_local(folder: Path) -> Engine:
     return Engine("dynamodb-local", _everywhere(port), [process])
 
 
+_PATIENCE_SECONDS = 120
+"""How long an engine may take to start: other tests keep the machine busy meanwhile."""
+
 _STARTERS = {"ministack": _ministack, "dynoxide": _dynoxide, "dynamodb-local": _dynamodb_local}
 
 
@@ -132,12 +139,12 @@ def _spawn(command: list[str], environment: Mapping[str, str], log: Path) -> "su
 
 
 def _await(endpoint: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         try:
-            urllib3.request("GET", endpoint, timeout=1, retries=False)
+            urllib3.request("GET", endpoint, timeout=5, retries=False)
         except urllib3.exceptions.HTTPError:
             time.sleep(0.02)  # nothing tells when another process listens
         else:
             return
-    raise TimeoutError(f"{endpoint} did not answer within 30 s")
+    raise TimeoutError(f"{endpoint} did not answer within {_PATIENCE_SECONDS} s")
