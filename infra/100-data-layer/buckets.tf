@@ -54,3 +54,13 @@ module "copy" {
   expire_days          = each.value.expire_days
   glacier_days         = each.value.glacier_days
 }
+
+# The functions' packages, which layer 200 puts there and deletes when they change. They have no copy: they are built again
+# from the sources, and Lambda keeps the code of every version by itself.
+module "packages" {
+  source = "../modules/bucket"
+
+  name                 = "${local.project}-packages-${local.workspace}-${var.aws_account_id}"
+  key_arn              = local.key_arns[var.region].objects
+  destroy_with_objects = !local.protect_data
+}

@@ -18,3 +18,8 @@ output "buckets" {
     }
   }
 }
+
+output "packages_bucket" {
+  description = "The name of the bucket layer 200 puts the functions' packages into."
+  value       = module.packages.name
+}

@@ -11,6 +11,7 @@ locals {
   )
 
   tables   = data.terraform_remote_state.this["data"].outputs.tables
+  packages = try(data.terraform_remote_state.this["data"].outputs.packages_bucket, null)
   network  = data.terraform_remote_state.this["network-${var.region}"].outputs
   key_arns = { for name in local.region_names : name => data.terraform_remote_state.this["network-${name}"].outputs.key_arns }
 }

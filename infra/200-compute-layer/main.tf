@@ -50,6 +50,31 @@ resource "aws_cloudwatch_log_group" "function" {
   kms_key_id        = local.key_arns[var.region].logs
 }
 
+# Lambda takes a package from a bucket: the provider uploads zips inside a request one after the other, for it has to hold them
+# whole (docs/decisions/0030-packages-by-s3.md). A key names its bytes, so a package is never overwritten.
+resource "aws_s3_object" "package" {
+  # checkov:skip=CKV_AWS_186:The bucket encrypts what is put into it with the region's key
+  for_each = local.functions
+
+  bucket = local.packages
+  key    = "${each.key}/${try(filesha256(each.value.zip), "missing")}.zip"
+  source = each.value.zip
+
+  lifecycle {
+    # The package before goes when no function names it any more.
+    create_before_destroy = true
+
+    precondition {
+      condition     = local.packages != null
+      error_message = <<-EOT
+        100-data-layer in ${local.workspace} does not tell a bucket of packages yet. In infra/100-data-layer, apply it again:
+          terraform workspace select ${local.workspace}
+          terraform apply -var-file=vars/${local.workspace}.tfvars
+      EOT
+    }
+  }
+}
+
 resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_116:What is called asynchronously has a failure destination; the others' callers see the error
   # checkov:skip=CKV_AWS_173:The variables hold names and no secrets; a key would be asked at every cold start
@@ -62,7 +87,8 @@ resource "aws_lambda_function" "this" {
   runtime                        = "python${local.contract.python}"
   architectures                  = ["arm64"]
   handler                        = each.value.handler
-  filename                       = each.value.zip
+  s3_bucket                      = aws_s3_object.package[each.key].bucket
+  s3_key                         = aws_s3_object.package[each.key].key
   source_code_hash               = try(filebase64sha256(each.value.zip), null)
   memory_size                    = var.lambda_memory_size * each.value.memory_factor
   timeout                        = each.value.timeout_seconds

@@ -17,5 +17,6 @@ module "queues" {
   queues    = { for name, queue in local.contract.queues : name => queue if contains(local.own_queues, name) }
   prefix    = local.project
   workspace = local.workspace
+  arn_base  = local.queue_arn_base
   key_arn   = local.key_arns[var.region].messages
 }

@@ -10,6 +10,7 @@ module "queues" {
   queues     = local.queues
   prefix     = local.project
   workspace  = local.workspace
+  arn_base   = "arn:aws:sqs:${var.aws_region}:${var.aws_account_id}"
   key_arn    = local.key_arn
   topic_arns = { mail-events = aws_sns_topic.mail_events.arn }
 }

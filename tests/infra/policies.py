@@ -16,7 +16,7 @@ ALWAYS_SET = {
     "aws_kms_key": "policy",
     "aws_s3_bucket_policy": "policy",
     "aws_sns_topic_policy": "policy",
-    "aws_sqs_queue_policy": "policy",
+    "aws_sqs_queue": "policy",
     "aws_vpc_endpoint": "policy",
 }
 """Where a policy has to be known while planning; on other types the attribute may be one AWS fills in."""
@@ -123,7 +123,7 @@ def unencrypted(plan: list[Resource]) -> list[str]:
 TLS_POLICIES = {
     "aws_s3_bucket": ("aws_s3_bucket_policy", "bucket"),
     "aws_sns_topic": ("aws_sns_topic_policy", "arn"),
-    "aws_sqs_queue": ("aws_sqs_queue_policy", "queue_url"),
+    "aws_sqs_queue": ("aws_sqs_queue", "id"),
 }
 
 

@@ -10,7 +10,7 @@ from tests.infra.plans import WORKSPACES, Outcome, planner
 
 pytestmark = pytest.mark.usefixtures("terraform")
 
-NETWORK, DATA = "000-base-network", "100-data-layer"
+NETWORK, DATA, COMPUTE = "000-base-network", "100-data-layer", "200-compute-layer"
 MESSAGING, GLOBAL = "400-messaging-layer", "900-global-services"
 
 VARIABLES = {
@@ -267,6 +267,10 @@ UNTOLD = """override_data {
 DOMAIN = '{ target_domain_name = "d.example.com", target_zone_id = "Z" }'
 
 LATER = {
+    (COMPUTE, "dev-london", "data without the bucket"): (
+        UNTOLD % ("data", "tables = {}"),
+        r"100-data-layer in dev-london does not tell a bucket of packages yet\. In infra/100-data-layer, apply it",
+    ),
     (MESSAGING, "dev-london", "compute without the function"): (
         UNTOLD % ("compute", 'functions = {}, queues = { stream-failures = { arn = "arn" } }'),
         r"starts stream-recovery by the queue stream-failures, and 200-compute-layer in dev-london does not know",

@@ -38,12 +38,25 @@ def test_queues_are_those_of_the_contract(workspace: str, layer: str) -> None:
 
 @pytest.mark.parametrize("layer", WITH_QUEUES)
 def test_only_the_queue_it_serves_may_put_messages_into_a_dead_letter_queue(layer: str) -> None:
-    allowed = resources("dev-london", "aws_sqs_queue_redrive_allow_policy", layer)
-    assert allowed
-    for name, resource in allowed.items():
-        policy = json.loads(resource.values["redrive_allow_policy"])
-        assert policy["redrivePermission"] == "byQueue", name
-        assert len(policy["sourceQueueArns"]) == 1, name
+    queues = resources("dev-london", "aws_sqs_queue", layer)
+    serves = {queue.dead_letter.queue: name for name, queue in load_queues().items() if queue.dead_letter}
+    dead = queues.keys() & serves.keys()
+    assert dead
+    for name in dead:
+        policy = json.loads(queues[name].values["redrive_allow_policy"])
+        assert policy == {"redrivePermission": "byQueue", "sourceQueueArns": [arn(serves[name])]}, name
+
+
+def arn(queue: str) -> str:
+    """Return a queue's ARN in dev-london."""
+    return f"arn:aws:sqs:eu-west-2:111111111111:{load_queues()[queue].resource('dev', 'london')}"
+
+
+@pytest.mark.parametrize("layer", WITH_QUEUES)
+def test_a_queues_policy_is_about_that_queue(layer: str) -> None:
+    for name, resource in resources("dev-london", "aws_sqs_queue", layer).items():
+        statements = json.loads(resource.values["policy"])["Statement"]
+        assert {statement["Resource"] for statement in statements} == {arn(name)}
 
 
 def test_every_queue_is_made_in_one_layer() -> None:
@@ -63,7 +76,7 @@ def test_mails_are_templates_as_the_contract_has_them() -> None:
 def test_only_the_topic_of_mail_events_may_send_to_a_queue() -> None:
     senders = {
         name: statement["Condition"]
-        for name, resource in resources("dev-london", "aws_sqs_queue_policy").items()
+        for name, resource in resources("dev-london", "aws_sqs_queue").items()
         for statement in json.loads(resource.values["policy"])["Statement"]
         if statement["Effect"] == "Allow"
     }

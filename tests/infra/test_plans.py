@@ -73,6 +73,7 @@ PARTS_OF_A_FUNCTION = {
     "aws_iam_role_policy",
     "aws_lambda_alias",
     "aws_lambda_function_event_invoke_config",
+    "aws_s3_object",
 }
 """A function is never without them, so that in a layer of functions they count as one."""
 

@@ -80,7 +80,10 @@ def test_what_lacks_a_customer_key_is_noticed(bare: Resource) -> None:
     assert len(policies.unencrypted([bare])) == 1
 
 
-def test_a_bucket_that_answers_over_http_or_may_become_public_is_noticed() -> None:
-    bare = resource("aws_s3_bucket")
-    assert policies.without_tls([bare]) == ["aws_s3_bucket.this answers over plain HTTP"]
-    assert policies.public([bare]) == ["aws_s3_bucket.this may become public"]
+@pytest.mark.parametrize("kind", policies.TLS_POLICIES)
+def test_what_answers_over_http_is_noticed(kind: str) -> None:
+    assert policies.without_tls([resource(kind)]) == [f"{kind}.this answers over plain HTTP"]
+
+
+def test_a_bucket_that_may_become_public_is_noticed() -> None:
+    assert policies.public([resource("aws_s3_bucket")]) == ["aws_s3_bucket.this may become public"]

@@ -134,6 +134,11 @@ run "tables_and_buckets" {
   }
 
   assert {
+    condition     = output.packages_bucket != "" && !contains(values(local.bucket_names), output.packages_bucket)
+    error_message = "Packages are in a bucket of their own."
+  }
+
+  assert {
     condition = alltrue([
       for replication in aws_s3_bucket_replication_configuration.this :
       one(one(one(replication.rule).destination).encryption_configuration).replica_kms_key_id == local.key_arns[local.copy_region].objects

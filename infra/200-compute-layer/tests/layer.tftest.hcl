@@ -61,7 +61,8 @@ override_data {
   target = data.terraform_remote_state.this["data"]
   values = {
     outputs = {
-      workspace = "applied"
+      workspace       = "applied"
+      packages_bucket = "packages-of-the-data-layer"
       tables = {
         usage-credits = { name = "cutlass-tech-usage-credits-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-usage-credits-test/stream/1" }
         organisations = { name = "cutlass-tech-organisations-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-organisations-test/stream/1" }
@@ -100,6 +101,18 @@ run "functions" {
       ])
     ])
     error_message = "Functions are arm64, have versions and traces, run in the private subnets and write to their own log group."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, function in aws_lambda_function.this : alltrue([
+        function.filename == null,
+        function.s3_bucket == "packages-of-the-data-layer",
+        function.s3_key == "${name}/${filesha256(local.functions[name].zip)}.zip",
+        function.source_code_hash == filebase64sha256(local.functions[name].zip),
+      ])
+    ])
+    error_message = "A function takes its package from the bucket of the data layer, by a key that names its bytes."
   }
 
   assert {

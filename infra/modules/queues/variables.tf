@@ -17,6 +17,11 @@ variable "workspace" {
   type        = string
 }
 
+variable "arn_base" {
+  description = "What the ARNs begin with, up to the account: arn:aws:sqs:REGION:ACCOUNT."
+  type        = string
+}
+
 variable "key_arn" {
   description = "The key that encrypts the messages."
   type        = string
