@@ -5,6 +5,7 @@ Each function closes one gap. Left open, every plan after an apply would show a 
 
 import re
 from typing import Any
+from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from tests.deploy import gateway_gaps
@@ -14,11 +15,12 @@ Parameters = dict[str, Any]
 
 def close() -> None:
     """Close all gaps; ministack must have been configured, and not be serving yet."""
-    from ministack.services import apigateway_v1, dynamodb, ec2  # noqa: PLC0415 (settings are read on import)
+    from ministack.services import apigateway_v1, dynamodb, ec2, s3  # noqa: PLC0415 (settings are read on import)
 
     keep_endpoint_settings(ec2)
     keep_flow_log_settings(ec2)
     keep_replica_keys(dynamodb)
+    keep_tags_of_large_objects(s3)
     gateway_gaps.close(apigateway_v1)
 
 
@@ -97,3 +99,26 @@ def keep_replica_keys(dynamodb: Any) -> None:
         return answer
 
     dynamodb._apply_replica_updates = apply_and_keep
+
+
+def keep_tags_of_large_objects(s3: Any) -> None:
+    """Tag what comes in parts, as packages of 5 MB and more do, like what comes at once."""
+    create, complete = s3._create_multipart_upload, s3._complete_multipart_upload
+
+    def create_and_keep(bucket: str, key: str, headers: dict[str, str]) -> Any:
+        before = set(s3._multipart_uploads)
+        answer = create(bucket, key, headers)
+        for upload in set(s3._multipart_uploads) - before:
+            s3._multipart_uploads[upload]["tags"] = dict(parse_qsl(headers.get("x-amz-tagging", "")))
+        return answer
+
+    def complete_and_tag(bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Any:
+        upload = s3._multipart_uploads.get(s3._qp(query, "uploadId")) or {}
+        answer = complete(bucket, key, body, query, headers)
+        if answer[0] == 200 and upload.get("tags"):
+            version = s3._buckets[bucket]["objects"][key].get("version_id")
+            s3._object_tags[bucket, key, version] = upload["tags"]
+        return answer
+
+    s3._create_multipart_upload = create_and_keep
+    s3._complete_multipart_upload = complete_and_tag
