@@ -102,8 +102,8 @@ class Deployment:
         self.terraform.init(layer, *options, data=workspace)
 
     def apply(self, layer: str, workspace: str, *options: str) -> str:
-        variables = f"-var-file=vars/{workspace}.tfvars"
-        return self.run(layer, workspace, "apply", "-no-color", "-auto-approve", variables, *options)
+        given = (f"-var-file=vars/{workspace}.tfvars", "-parallelism=40", *options)
+        return self.run(layer, workspace, "apply", "-no-color", "-auto-approve", *given)
 
     def destroy(self, layer: str, workspace: str) -> None:
         variables = f"-var-file=vars/{workspace}.tfvars"
