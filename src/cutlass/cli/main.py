@@ -10,6 +10,7 @@ from cutlass import __version__
 from cutlass.cli import (
     api_commands,
     package,
+    deploy_commands,
     platform_commands,
     reconcile,
     region_commands,
@@ -17,6 +18,7 @@ from cutlass.cli import (
     simulate,
 )
 from cutlass.cli.output import print_error, print_line
+from cutlass.deploy.errors import TargetError
 from cutlass.domain.errors import CutlassError
 
 USAGE_EXIT_CODE, FAILED_EXIT_CODE, INTERRUPTED_EXIT_CODE = 2, 1, 130
@@ -47,6 +49,13 @@ for command in (
     simulate.simulate,
     reconcile.reconcile,
     package.package,
+    deploy_commands.bootstrap,
+    deploy_commands.plan,
+    deploy_commands.apply,
+    deploy_commands.deploy,
+    deploy_commands.destroy,
+    deploy_commands.promote,
+    deploy_commands.unlock,
 ):
     app.command()(command)
 app.add_typer(reservations.app, name="reservation")
@@ -80,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     What is not a `CutlassError` is a bug, and shows its traceback.
     """
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(_with_base(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
     except TyperException as error:
         message = error.format_message().rstrip(".")
         if message:  # the help, shown where there are no arguments, has none
@@ -89,10 +98,19 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except CutlassError as error:
         print_error(error.message, error.hint)
-        return FAILED_EXIT_CODE
+        return USAGE_EXIT_CODE if isinstance(error, TargetError) else FAILED_EXIT_CODE
     except (KeyboardInterrupt, Abort):
         return INTERRUPTED_EXIT_CODE
     return result if isinstance(result, int) else 0
+
+
+def _with_base(arguments: list[str]) -> list[str]:
+    """Give `--affected` its value where it stands alone: Typer has no options whose value may be left out."""
+    following = [*arguments[1:], "-"]
+    return [
+        "--affected=deployed" if argument == "--affected" and after.startswith("-") else argument
+        for argument, after in zip(arguments, following, strict=False)
+    ]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cutlass.cli.ask import confirm
 from cutlass.cli.options import Json
 from cutlass.cli.output import print_error, print_json, print_line, print_table
 
@@ -66,7 +67,7 @@ def fence(
 ) -> None:
     """Take a region out of service: it decides nothing until it is readmitted."""
     desk = _desk(region, stand, environment)
-    _confirm(f"Fence {region}? It answers every request with 503 until it is readmitted.", yes=yes)
+    confirm(f"Fence {region}? It answers every request with 503 until it is readmitted.", yes=yes)
     done = desk.fence(region, by=by or getpass.getuser(), why=why, progress=_progress("organisations"))
     if as_json:
         print_json(
@@ -148,7 +149,7 @@ def claim(
     how: dict[str, Any] = {"denied": writes_denied, "margin_seconds": margin_seconds, "org_id": org}
     planned = desk.claim(region, **how, progress=progress, dry_run=True)
     if not dry_run:
-        _confirm(_worst_case(region, planned), yes=yes)
+        confirm(_worst_case(region, planned), yes=yes)
         planned = desk.claim(region, **how, progress=progress, dry_run=False)
     _show_moved(region, desk.region, "unproven", planned, as_json=as_json, dry_run=dry_run)
 
@@ -166,7 +167,7 @@ def readmit(
 ) -> None:
     """Settle every claim against a region, then let it serve again."""
     desk = _desk(region, stand, environment)
-    _confirm(f"Readmit {region}? Every claim against it is settled, then it serves.", yes=yes)
+    confirm(f"Readmit {region}? Every claim against it is settled, then it serves.", yes=yes)
     done = desk.readmit(region, by=by or getpass.getuser(), why=why, progress=_progress("claims"))
     if as_json:
         print_json(
@@ -221,15 +222,6 @@ def _show_moved(region: str, survivor: str, how: str, moved: "Moved", *, as_json
         )
     if moved.unseen:
         print_line(f"by the copies here only, since their home does not answer: {', '.join(moved.unseen[:5])}")
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("there is nobody to ask: give --yes to go ahead")
-    if not typer.confirm(question, err=True):
-        raise typer.Exit(1)
 
 
 def _progress(what: str) -> Any:

@@ -13,15 +13,20 @@ _AWS_REGION = r"[a-z]{2}(-[a-z]+)+-[1-9]"
 _CONTINENT = r"AF|AN|AS|EU|NA|OC|SA"  # Route 53's codes
 
 
-def load_topology() -> Topology:
+def load_topology(folder: Path | None = None) -> Topology:
     """Return the regions, in order, and the home region's share of a grant.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Another folder of contract files than this process's own.
 
     Raises
     ------
     ContractError
         The file is missing or wrong; the message begins with file, line and key.
     """
-    return _load(contracts_folder())
+    return _load(folder or contracts_folder())
 
 
 @cache

@@ -1,1 +1,1 @@
-"""What puts Cutlass into AWS: the functions' packages."""
+"""What puts Cutlass into AWS: packages of functions, and Terraform over layers, accounts and regions."""
