@@ -46,6 +46,7 @@ locals {
     for name in fileset("${path.module}/vars", "*.tfvars") :
     trimsuffix(name, ".tfvars") => provider::terraform::decode_tfvars(file("${path.module}/vars/${name}"))
   }
+  environments     = distinct(values(local.workspaces)[*].environment)
   other_workspaces = { for name, values in local.workspaces : name => values if name != local.workspace }
 
   # The regions' domains in this environment.

@@ -10,8 +10,8 @@ variable "environment" {
   nullable    = false
 
   validation {
-    condition     = contains(["dev", "staging", "prod"], var.environment)
-    error_message = "environment is \"${var.environment}\"; it has to be dev, staging or prod."
+    condition     = contains(local.environments, var.environment)
+    error_message = "environment is \"${var.environment}\"; there are variable files for ${join(", ", local.environments)}."
   }
 }
 

@@ -14,7 +14,7 @@ NETWORK, DATA, COMPUTE = "000-base-network", "100-data-layer", "200-compute-laye
 MESSAGING, GLOBAL = "400-messaging-layer", "900-global-services"
 
 VARIABLES = {
-    "unknown environment": ("environment=test", r"it has to be dev, staging or prod"),
+    "unknown environment": ("environment=test", r"there are variable files for dev, prod, staging"),
     "unknown region": ("region=paris", r"contracts/regions\.yaml has no region \"paris\"; it has london, sydney"),
     "wrong workspace": (
         "region=sydney",

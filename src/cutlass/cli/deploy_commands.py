@@ -40,7 +40,7 @@ _PARALLEL = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class Opened:
     """A run that has begun, what it is about, and who shows it."""
 
     run: "Run"
@@ -65,10 +65,12 @@ def plan(
     """Plan what differs from the checkout, show it, and keep the plans for `apply`."""
     from cutlass.deploy.running import Outcome  # noqa: PLC0415
 
-    with _open("plan", target, layer, affected, parallel, destroy_data=destroy_data, as_json=as_json) as opened:
+    with opened_run(
+        "plan", target, layer, affected, parallel, destroy_data=destroy_data, as_json=as_json
+    ) as opened:
         planned = opened.run.plan(opened.steps, destroy=destroy)
         _show(opened, planned, as_json=as_json)
-    _end(planned, waiting_is_failure=False)
+    end(planned, waiting_is_failure=False)
     pending = {Outcome.PLANNED, Outcome.WAITING}
     if detailed_exitcode and any(result.outcome in pending for result in planned.values()):
         raise typer.Exit(PENDING_EXIT_CODE)
@@ -85,7 +87,7 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Apply the plans that `plan` made and showed; refuse those that anything has changed under."""
-    with _open(
+    with opened_run(
         "apply", target, layer, None, parallel, changes=True, destroy_data=destroy_data, as_json=as_json
     ) as opened:
         planned = opened.run.kept(opened.steps)
@@ -96,7 +98,7 @@ def apply(
         _agree(opened, planned, yes=yes, name=confirm, as_json=as_json)
         results = {**planned, **opened.run.apply(planned, destroy=destroys == {True})}
         _show(opened, results, as_json=as_json)
-    _end(results)
+    end(results)
 
 
 def deploy(
@@ -111,11 +113,11 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Plan and apply everything that differs from the checkout, in order."""
-    with _open(
+    with opened_run(
         "deploy", target, layer, affected, parallel, changes=True, destroy_data=destroy_data, as_json=as_json
     ) as opened:
         results = _deploy(opened, yes=yes, name=confirm, as_json=as_json)
-    _end(results)
+    end(results)
 
 
 def destroy(
@@ -132,18 +134,18 @@ def destroy(
     from cutlass.deploy.guards import check_data  # noqa: PLC0415
     from cutlass.deploy.plans import KeptPlan  # noqa: PLC0415
 
-    with _open(
+    with opened_run(
         "destroy", target, layer, None, parallel, changes=True, destroy_data=destroy_data, as_json=as_json
     ) as opened:
         planned = opened.run.plan(opened.steps, destroy=True)
-        _end(planned)
+        end(planned)
         for step, result in planned.items():
             if isinstance(result.value, KeptPlan):
                 check_data(step, result.value.changes, allowed=destroy_data)
         _agree(opened, planned, yes=yes, name=confirm, as_json=as_json)
         results = {**planned, **opened.run.apply(planned, destroy=True)}
         _show(opened, results, as_json=as_json)
-    _end(results)
+    end(results)
 
 
 def bootstrap(
@@ -157,20 +159,20 @@ def bootstrap(
     from cutlass.deploy.bootstrapping import move_state, open_bootstrap  # noqa: PLC0415
     from cutlass.deploy.running import Outcome, Result  # noqa: PLC0415
 
-    with _open(
+    with opened_run(
         "bootstrap", environment, None, None, 1, changes=True, needs_bucket=False, as_json=as_json
     ) as opened:
         hands = opened.run.operator
         step = open_bootstrap(hands)
         planned = opened.run.plan([step])
-        _end(planned)
+        end(planned)
         if planned[step].outcome is Outcome.PLANNED:
             _agree(opened, planned, yes=yes, name=confirm, as_json=as_json)
         results = {**planned, **opened.run.apply(planned)}
         if results[step].outcome in (Outcome.APPLIED, Outcome.UNCHANGED) and move_state(hands, step):
             results[step] = Result(Outcome.APPLIED, "its state is in the bucket", results[step].value)
         _show(opened, results, as_json=as_json)
-    _end(results)
+    end(results)
 
 
 def promote(
@@ -189,14 +191,14 @@ def promote(
     from cutlass.cli.output import print_line  # noqa: PLC0415
     from cutlass.deploy.promotion import check_checkout, running_in  # noqa: PLC0415
 
-    with _open("promote", environment, None, None, parallel, changes=True, as_json=as_json) as opened:
+    with opened_run("promote", environment, None, None, parallel, changes=True, as_json=as_json) as opened:
         hands = opened.run.operator
         release = running_in(hands.project, source, profile=from_profile)
         check_checkout(hands.folders.root, hands.project, environment, release, hands.revision)
         if not as_json:
             print_line(f"{source} runs {release.commit[:12]}, which passed smoke at {release.smoked_at}")
         results = _deploy(opened, yes=yes, name=confirm, as_json=as_json)
-    _end(results)
+    end(results)
 
 
 def unlock(
@@ -212,7 +214,7 @@ def unlock(
     from cutlass.deploy.errors import RefusedError  # noqa: PLC0415
     from cutlass.deploy.records import now  # noqa: PLC0415
 
-    with _open("unlock", target, None, None, 1, as_json=as_json) as opened:
+    with opened_run("unlock", target, None, None, 1, as_json=as_json) as opened:
         if len(opened.steps) != 1:
             raise typer.BadParameter(f"{target} has several states: name one, such as dev-london/100")
         step, hands = opened.steps[0], opened.run.operator
@@ -233,7 +235,7 @@ def unlock(
 
 
 @contextmanager
-def _open(
+def opened_run(
     command: str,
     target: str,
     layers: list[str] | None,
@@ -244,7 +246,8 @@ def _open(
     destroy_data: bool = False,
     needs_bucket: bool = True,
     as_json: bool,
-) -> Iterator[_Open]:
+) -> Iterator[Opened]:
+    """Begin a run over the steps of a target, shown as it goes; ends with 130 where Ctrl-C came."""
     from cutlass.cli.deploy_views import Watcher  # noqa: PLC0415
     from cutlass.deploy.runs import open_run  # noqa: PLC0415
     from cutlass.deploy.source import find_root, load_project  # noqa: PLC0415
@@ -269,7 +272,7 @@ def _open(
         ) as run,
     ):
         steps = found.steps if affected is None else _affected(run.operator, found.steps, affected)
-        yield _Open(run, found, steps, watcher)
+        yield Opened(run, found, steps, watcher)
         if run.operator.terraform.stopping.is_set():
             raise KeyboardInterrupt
 
@@ -284,7 +287,7 @@ def _affected(hands: "Operator", steps: "tuple[Step, ...]", base: str) -> "tuple
     return tuple(step for step in steps if step in found)
 
 
-def _deploy(opened: _Open, *, yes: bool, name: str | None, as_json: bool) -> "Results":
+def _deploy(opened: Opened, *, yes: bool, name: str | None, as_json: bool) -> "Results":
     from cutlass.deploy.guards import needs_name  # noqa: PLC0415
 
     environment = opened.target.environment
@@ -301,7 +304,9 @@ def _deploy(opened: _Open, *, yes: bool, name: str | None, as_json: bool) -> "Re
     return results
 
 
-def _agree(opened: _Open, planned: "Mapping[Step, Result]", *, yes: bool, name: str | None, as_json: bool) -> None:
+def _agree(
+    opened: Opened, planned: "Mapping[Step, Result]", *, yes: bool, name: str | None, as_json: bool
+) -> None:
     """Show what was planned, and ask: for the environment's name where it is protected."""
     from cutlass.cli.ask import confirm, confirm_name  # noqa: PLC0415
     from cutlass.deploy.guards import needs_name  # noqa: PLC0415
@@ -315,7 +320,7 @@ def _agree(opened: _Open, planned: "Mapping[Step, Result]", *, yes: bool, name: 
         confirm(f"Apply this to {environment}?", yes=yes)
 
 
-def _show(opened: _Open, results: "Mapping[Step, Result]", *, as_json: bool) -> None:
+def _show(opened: Opened, results: "Mapping[Step, Result]", *, as_json: bool) -> None:
     from cutlass.cli.deploy_views import plans_as_dict, show_plans  # noqa: PLC0415
     from cutlass.cli.output import print_json, print_line  # noqa: PLC0415
 
@@ -338,7 +343,7 @@ def _refuse_without_plan(planned: "Mapping[Step, Result]", target: str) -> None:
         )
 
 
-def _end(results: "Mapping[Step, Result]", *, waiting_is_failure: bool = True) -> None:
+def end(results: "Mapping[Step, Result]", *, waiting_is_failure: bool = True) -> None:
     """End with 1 where a step failed, and with 130 where it was stopped."""
     from cutlass.cli.output import print_error  # noqa: PLC0415
     from cutlass.deploy.running import Outcome  # noqa: PLC0415

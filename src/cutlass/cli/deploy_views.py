@@ -118,20 +118,18 @@ class Watcher:
 
 
 def show_plans(planned: Mapping[Step, Result]) -> None:
-    """Print what would change, by layer and region; what loses data in red, moved addresses apart."""
+    """Print what would change, by region and layer; what loses data in red, moved addresses apart."""
     rows, lost, moved, waiting = [], [], [], []
     for step, result in planned.items():
         plan = result.value if isinstance(result.value, KeptPlan) else None
         changes = plan.changes if plan is not None else ()
         numbers = counts(changes)
-        rows.append(
-            [step.layer, step.workspace, *(numbers[name] or None for name in numbers), str(result.outcome)]
-        )
+        rows.append([str(step), *(number or None for number in numbers.values()), str(result.outcome)])
         if result.outcome is Outcome.WAITING:
             waiting.append(f"{step} {result.detail}")
         lost += [f"{step}: {change.action} {change.address}" for change in changes if change.loses_data]
         moved += [f"{step}: {change.previous} → {change.address}" for change in changes if change.previous]
-    print_table("", ["layer", "workspace", "add", "change", "replace", "destroy", "move", "state"], rows)
+    print_table("", ["step", "add", "change", "replace", "destroy", "move", "state"], rows)
     for line in waiting:
         print_line(line)
     for line in moved:

@@ -11,10 +11,12 @@ from cutlass.cli import (
     api_commands,
     package,
     deploy_commands,
+    inspect_commands,
     platform_commands,
     reconcile,
     region_commands,
     reservations,
+    scaffold_commands,
     simulate,
 )
 from cutlass.cli.output import print_error, print_line
@@ -56,12 +58,21 @@ for command in (
     deploy_commands.destroy,
     deploy_commands.promote,
     deploy_commands.unlock,
+    inspect_commands.envs,
+    inspect_commands.drift,
+    inspect_commands.outputs,
+    inspect_commands.logs,
+    inspect_commands.cost,
+    inspect_commands.doctor,
+    inspect_commands.graph,
+    inspect_commands.smoke,
 ):
     app.command()(command)
 app.add_typer(reservations.app, name="reservation")
 app.add_typer(api_commands.organisations, name="org")
 app.add_typer(api_commands.users, name="user")
 app.add_typer(region_commands.regions, name="region")
+app.add_typer(scaffold_commands.scaffold, name="scaffold")
 
 
 def _version(*, wanted: bool) -> None:

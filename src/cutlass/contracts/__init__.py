@@ -22,6 +22,7 @@ from cutlass.contracts.functions import (
     load_queues,
 )
 from cutlass.contracts.openapi import Operation, load_openapi, load_operations
+from cutlass.contracts.prices import Prices, load_prices
 from cutlass.contracts.tables import Table, load_tables
 from cutlass.contracts.topology import load_topology
 
@@ -33,6 +34,7 @@ __all__ = [
     "EmailVariable",
     "Function",
     "Operation",
+    "Prices",
     "Queue",
     "QueueSource",
     "Schedule",
@@ -45,6 +47,7 @@ __all__ = [
     "load_openapi",
     "load_operations",
     "load_python",
+    "load_prices",
     "load_queues",
     "load_tables",
     "load_topology",

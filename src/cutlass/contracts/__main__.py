@@ -8,6 +8,7 @@ from cutlass.contracts import (
     load_emails,
     load_functions,
     load_openapi,
+    load_prices,
     load_tables,
     load_topology,
 )
@@ -22,6 +23,7 @@ _LOADERS: tuple[Callable[[], object], ...] = (
     load_emails,
     load_openapi,
     check_names,
+    load_prices,
 )
 
 

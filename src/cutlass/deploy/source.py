@@ -83,6 +83,12 @@ def settings(path: Path) -> dict[str, str]:
     return dict(_SETTING.findall(_COMMENT.sub("", path.read_text(encoding="utf-8"))))
 
 
+def variables(path: Path) -> dict[str, str]:
+    """Return every setting of a variable file by name, as it is written, text without its quotation marks."""
+    found = re.findall(r"^(\w+)\s*=\s*(.+?)\s*$", _COMMENT.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
+    return {name: value.strip('"') for name, value in found}
+
+
 def terraform_files(folder: Path) -> list[Path]:
     """Return the files Terraform reads of a folder, by name; overrides are the tool's own."""
     return sorted(path for path in folder.glob("*.tf") if not path.name.endswith("_override.tf"))

@@ -62,14 +62,25 @@ def service_token(home: Home, endpoint: str, region: str) -> Token:
 def new_service_token(home: Home, endpoint: str, region: str) -> Token:
     """Return a new token of the service client; raises what `service_token` raises."""
     pool = _pool(home, region)
-    secret = f"{pool['service_client']}:{pool['service_secret']}".encode()
+    return client_token(f"{endpoint}/oauth2/token", pool["service_client"], pool["service_secret"])
+
+
+def client_token(url: str, client: str, secret: str) -> Token:
+    """Return a token of a client of a user pool, by its credentials (OAuth 2.0, RFC 6749 section 4.4).
+
+    Raises
+    ------
+    PlatformError
+        The user pool gave none.
+    """
+    basic = f"{client}:{secret}".encode()
     try:
         answer = urllib3.request(
             "POST",
-            f"{endpoint}/oauth2/token",
+            url,
             body=urlencode({"grant_type": "client_credentials"}),
             headers={
-                "Authorization": f"Basic {base64.b64encode(secret).decode()}",
+                "Authorization": f"Basic {base64.b64encode(basic).decode()}",
                 "Content-Type": "application/x-www-form-urlencoded",
             },
             timeout=10,
