@@ -322,10 +322,10 @@ def _agree(
 
 def _show(opened: Opened, results: "Mapping[Step, Result]", *, as_json: bool) -> None:
     from cutlass.cli.deploy_views import plans_as_dict, show_plans  # noqa: PLC0415
-    from cutlass.cli.output import print_json, print_line  # noqa: PLC0415
+    from cutlass.cli.output import print_line  # noqa: PLC0415
 
     if as_json:
-        print_json(plans_as_dict(results))
+        opened.watcher.result = plans_as_dict(results)
         return
     opened.watcher.pause()
     if results:

@@ -32,7 +32,7 @@ class _Row:
     done: int = 0
     of: int = 0
     detail: str = ""
-    told_at: float = 0.0
+    told_at: float = field(default_factory=time.monotonic)
 
     def seconds(self) -> float:
         return time.monotonic() - self.began if self.elapsed is None else self.elapsed
@@ -45,6 +45,8 @@ class Watcher:
         self._json = as_json
         self._rows: dict[str, _Row] = {}
         self._live: Live | None = None
+        self.result: dict[str, Any] | None = None
+        """What is printed last of all, for machines."""
 
     def __enter__(self) -> "Watcher":
         if not self._json and sys.stderr.isatty():
@@ -59,6 +61,8 @@ class Watcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.pause()
+        if self._json and self.result is not None:
+            print_json(self.result)
 
     def pause(self) -> None:
         """End the live view, so that something else can be printed."""

@@ -194,7 +194,7 @@ def _certificate(cloud: Cloud, workspace: Workspace, arn: str) -> Check:
     except CloudError as error:
         if "ResourceNotFound" not in error.message:
             raise
-        fix = f"`aws acm request-certificate --region {workspace.aws_region} --validation-method DNS --domain-name …`"
+        fix = f"`aws acm request-certificate --region {workspace.aws_region} --domain-name …`"
         return Check(what, Health.WRONG, f"{arn} is not there", fix + ", and its ARN into the variable file")
     told: dict[str, Any] = answer["Certificate"]
     if told.get("Status") != "ISSUED":

@@ -22,9 +22,19 @@ class RefusedError(DeployError):
 
 
 class StalePlanError(DeployError):
-    """What a kept plan was made from has changed since."""
+    """What a kept plan was made from has changed since.
+
+    Parameters
+    ----------
+    by_reading : bool, optional
+        Whether nothing changed but the outputs it reads, as when they were applied just before.
+    """
 
     code = "stale-plan"
+
+    def __init__(self, message: str, *, hint: str | None = None, by_reading: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.by_reading = by_reading
 
 
 class LockedError(DeployError):

@@ -37,7 +37,9 @@ class Basis:
         if self.own != now.own:
             lines.append("its state was changed by another apply")
         lines += [
-            f"the outputs of {step} changed" for step, sha in now.outputs.items() if self.outputs.get(step) != sha
+            f"the outputs of {step} changed"
+            for step, sha in sorted(now.outputs.items())
+            if self.outputs.get(step) != sha
         ]
         return lines
 
@@ -84,7 +86,9 @@ class KeptPlan:
         lines = self.basis.changed_to(now)
         if lines:
             shown = "; ".join(lines[:6]) + (f"; and {len(lines) - 6} more" if len(lines) > 6 else "")
-            raise StalePlanError(f"the plan of {self.step} made at {self.made} is stale: {shown}", hint=hint)
+            by_reading = self.basis.files == now.files and self.basis.own == now.own
+            message = f"the plan of {self.step} made at {self.made} is stale: {shown}"
+            raise StalePlanError(message, hint=hint, by_reading=by_reading)
 
 
 def own_state(state: State | None) -> str:

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +23,8 @@ from cutlass.deploy.terraform import Terraform
 from cutlass.platform.home import locked as file_locked
 
 Results = dict[Step, Result]
+
+_ENDED = GOOD | {Outcome.WAITING}
 Confirm = Callable[[Mapping[Step, Result]], bool]
 """Is shown what was planned, and tells whether to go on."""
 
@@ -33,6 +35,8 @@ class Run:
 
     operator: Operator
     parallel: int
+    results: Results = field(default_factory=dict)
+    """How each step ended last."""
 
     @property
     def record(self) -> Record:
@@ -78,7 +82,7 @@ class Run:
             try:
                 return self.operator.apply(plans[step])
             except StalePlanError as error:
-                if again and error.message.find(" is stale: the outputs of ") >= 0:
+                if again and error.by_reading:
                     return Result(Outcome.WAITING, "what it reads has changed")
                 raise
 
@@ -136,6 +140,7 @@ class Run:
         def ended(step: Step, result: Result) -> None:
             plan = result.value if isinstance(result.value, KeptPlan) else None
             extra = {} if plan is None else {"plan_sha256": plan.sha256, "commit": plan.commit}
+            self.results[step] = result
             self.record("step_ended", step=str(step), outcome=str(result.outcome), detail=result.detail, **extra)
 
         terraform = self.operator.terraform
@@ -197,13 +202,14 @@ def open_run(
         terraform = Terraform.open(folders, record.run)
         who = {"who": operator(), "arn": caller.arn, "account": caller.account}
         record("run_started", command=command, target=target, commit=found.commit, clean=found.clean, **who)
-        result = "failed"
+        hands = Operator(project, environment, folders, cloud, caller, terraform, record, found, destroy_data)
+        run, ended = Run(hands, parallel), False
         try:
-            hands = Operator(project, environment, folders, cloud, caller, terraform, record, found, destroy_data)
-            yield Run(hands, parallel)
-            result = "interrupted" if terraform.stopping.is_set() else "ended"
+            yield run
+            ended = all(result.outcome in _ENDED for result in run.results.values())
         finally:
-            record("run_ended", result=result)
+            interrupted = terraform.stopping.is_set()
+            record("run_ended", result="interrupted" if interrupted else "done" if ended else "failed")
 
 
 def check_credentials(cloud: Cloud, project: Project, environment: str) -> Caller:
