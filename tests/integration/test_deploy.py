@@ -305,14 +305,26 @@ def test_a_full_disk_leaves_no_plan_behind(deployed: Checkout) -> None:
 
 
 def test_drift_is_told_and_kept_for_everyone(deployed: Checkout) -> None:
-    deployed.faults({"drift dev-london/100-data": [{"drifted": ["aws_thing.main_1"]}]})
+    drifted = {"drifted": ["aws_thing.main_1", "aws_thing.main_2"], "put_back": ["aws_thing.main_1"]}
+    deployed.faults({"drift dev-london/100-data": [drifted]})
     done = deployed.run("drift", "dev-london")
     assert done.returncode == 3
     assert "dev-london/100-data: update aws_thing.main_1" in done.stdout
+    assert "1 to put back" in done.stdout
     found = {f"{one['workspace']}/{one['layer']}": one["state"] for one in deployed.json("envs")["steps"]}
     assert found["dev-london/100-data"] == "drifted"
     assert found["dev-london/200-code"] == "deployed"
     assert deployed.run("drift", "dev-sydney").returncode == 0
+
+
+def test_a_change_of_the_checkout_is_no_drift(deployed: Checkout) -> None:
+    change(deployed, "200-code")
+    deployed.faults({"drift dev-london/200-code": [{"put_back": ["aws_thing.main_1"]}]})
+    assert deployed.run("drift", "dev-london/200").returncode == 0
+    both = {"put_back": ["aws_thing.main_1", "aws_thing.main_2"], "drifted": ["aws_thing.main_2"]}
+    deployed.faults({"drift dev-london/200-code": [both]})
+    done = deployed.run("drift", "dev-london/200")
+    assert (done.returncode, "update aws_thing.main_1" in done.stdout) == (3, False)
 
 
 def test_where_every_step_stands_is_shown(checkout: Checkout) -> None:

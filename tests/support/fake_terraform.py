@@ -5,6 +5,7 @@ goes wrong: by "COMMAND WORKSPACE/LAYER" a list with one entry per call. An entr
   error     a message the call fails with          after    how many resources are applied before that
   halt      wait until this file is there, or Ctrl-C comes
   die       be killed there and then, the lock left behind
+  drifted   addresses that are not as the state says       put_back   those of them a plan would change
 A layer makes two resources for each of its .tf files; their content is what a plan compares.
 """
 
@@ -77,13 +78,16 @@ def changes(*, destroy: bool) -> list[tuple[str, str]]:
 
 
 def plan(arguments: list[str]) -> int:
-    wrong = fault("drift" if "-refresh-only" in arguments else "plan")
+    out = next((argument.partition("=")[2] for argument in arguments if argument.startswith("-out=")), None)
+    wrong = fault("drift" if out is None else "plan")
     if "error" in wrong:
         fail(wrong["error"], wrong.get("detail", ""))
         return 1
-    if "-refresh-only" in arguments:
-        for address in wrong.get("drifted", []):
-            tell("resource_drift", change={"resource": resource(address), "action": "update"})
+    for address in wrong.get("drifted", []):
+        tell("resource_drift", change={"resource": resource(address), "action": "update"})
+    for address in wrong.get("put_back", []):
+        tell("planned_change", change={"resource": resource(address), "action": "update"})
+    if out is None:
         return 0
     wait(wrong)
     if interrupted:

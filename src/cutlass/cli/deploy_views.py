@@ -133,7 +133,7 @@ def show_plans(planned: Mapping[Step, Result]) -> None:
             waiting.append(f"{step} {result.detail}")
         lost += [f"{step}: {change.action} {change.address}" for change in changes if change.loses_data]
         moved += [f"{step}: {change.previous} → {change.address}" for change in changes if change.previous]
-    print_table("", ["step", "add", "change", "replace", "destroy", "move", "state"], rows)
+    print_table("", ["step", "add", "change", "replace", "destroy", "move", "state"], rows, lines=False)
     for line in waiting:
         print_line(line)
     for line in moved:

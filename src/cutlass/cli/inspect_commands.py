@@ -50,17 +50,15 @@ def envs(
         print_json({"steps": found, "unknown": unknown})
         return
     if found:
+        names = [f"{one['workspace']}/{one['layer']}" for one in found]
         rows = [
-            [
-                f"{one['workspace']}/{one['layer']}",
-                one["state"],
-                (one["commit"] or "")[:12],
-                one["at"] or "",
-                "; ".join(filter(None, [one["detail"], one["lock"] and f"locked: {one['lock']}"])),
-            ]
-            for one in found
+            [name, one["state"], (one["commit"] or "")[:12], one["at"] or ""]
+            for name, one in zip(names, found, strict=True)
         ]
-        print_table("", ["step", "state", "commit", "at", ""], rows)
+        print_table("", ["step", "state", "commit", "at"], rows, lines=False)
+        for name, one in zip(names, found, strict=True):
+            for detail in filter(None, [one["detail"], one["lock"] and f"locked, {one['lock']}"]):
+                print_line(f"{name}: {detail}")
     for name, reason in unknown.items():
         print_line(f"{name}: not known: {reason}")
 
@@ -85,7 +83,7 @@ def drift(target: Where, *, layer: Layers = None, parallel: Parallel = 4, as_jso
     else:
         for step, change in found:
             print_line(f"{step}: {change.action} {change.address}")
-        print_line(f"{len(found)} resources differ from their state" if found else "no drift")
+        print_line(f"{len(found)} to put back: `cutlass plan {target}` shows how" if found else "no drift")
     end(results)
     if found:
         raise typer.Exit(PENDING_EXIT_CODE)

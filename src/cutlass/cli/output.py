@@ -21,13 +21,15 @@ def print_error(message: str, hint: str | None = None) -> None:
     print(f"cutlass: {text}", file=sys.stderr)  # noqa: T201
 
 
-def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """Print a table; numbers are set to the right."""
+def print_table(title: str, columns: list[str], rows: list[list[Any]], *, lines: bool = True) -> None:
+    """Print a table; numbers are set to the right. Without lines it takes less room."""
     from rich.console import Console  # noqa: PLC0415 (a tenth of a second that most commands can do without)
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(title=title or None, title_justify="left")
+    if not lines:
+        table.box, table.pad_edge = None, False
     for place, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[place], int | float | None) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")

@@ -111,19 +111,28 @@ class Operator:
         return kept.pending
 
     def drift(self, step: Step) -> Result:
-        """Compare the state of a step with what is in AWS, changing nothing."""
+        """Compare what is deployed with what is in AWS, changing nothing.
+
+        What differs from the state is taken for drift only where a plan would put it back: a refresh alone also
+        tells what other resources of ours did, as rules do to their security group. Where the checkout is what is
+        deployed, everything a plan would change is drift.
+        """
         state = self.cloud.state(self.backend, step)
         if state is None or state.empty:
             return Result(Outcome.UNCHANGED, "never deployed", ())
+        note = self.cloud.read_note(self.backend, f"{step.workspace}/{step.layer}") or {}
+        deployed_is_here = note.get("files") == digests(self.folders.root, step)
         self._check_lock(step)
         self.prepare(step)
         ended = self.terraform.again(
-            lambda: self._call(step, "drift", ["plan", "-refresh-only", "-lock=false", *self._always(step)])
+            lambda: self._call(step, "drift", ["plan", "-lock=false", *self._always(step)])
         )
         self._raise_if_failed(step, "looking for drift", ended)
-        found = tuple(ended.told.drift)
+        told = ended.told
+        differing = {change.address for change in told.drift}
+        found = tuple(change for change in told.changes if deployed_is_here or change.address in differing)
         if found:
-            return Result(Outcome.PLANNED, f"{len(found)} changed outside Terraform", found)
+            return Result(Outcome.PLANNED, f"{len(found)} to put back", found)
         return Result(Outcome.UNCHANGED, "no drift", ())
 
     def basis(self, step: Step, options: Sequence[str]) -> Basis:
