@@ -35,6 +35,10 @@ Named = Annotated[
     str | None, typer.Option("--confirm", metavar="NAME", help="The environment's name, where it is protected.")
 ]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=32, help="How many steps side by side.")]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--var", metavar="NAME=VALUE", help="A value beside the variable file's, for a drill."),
+]
 DestroyData = Annotated[bool, typer.Option("--destroy-data", help="Also what holds data.")]
 _PARALLEL = 4
 
@@ -59,6 +63,7 @@ def plan(
         bool, typer.Option("--detailed-exitcode", help="End with 3 when there are changes.")
     ] = False,
     destroy_data: DestroyData = False,
+    var: Variables = None,
     parallel: Parallel = _PARALLEL,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +71,7 @@ def plan(
     from cutlass.deploy.running import Outcome  # noqa: PLC0415
 
     with opened_run(
-        "plan", target, layer, affected, parallel, destroy_data=destroy_data, as_json=as_json
+        "plan", target, layer, affected, parallel, destroy_data=destroy_data, variables=var, as_json=as_json
     ) as opened:
         planned = opened.run.plan(opened.steps, destroy=destroy)
         _show(opened, planned, as_json=as_json)
@@ -109,12 +114,21 @@ def deploy(
     yes: Yes = False,
     confirm: Named = None,
     destroy_data: DestroyData = False,
+    var: Variables = None,
     parallel: Parallel = _PARALLEL,
     as_json: Json = False,
 ) -> None:
     """Plan and apply everything that differs from the checkout, in order."""
     with opened_run(
-        "deploy", target, layer, affected, parallel, changes=True, destroy_data=destroy_data, as_json=as_json
+        "deploy",
+        target,
+        layer,
+        affected,
+        parallel,
+        changes=True,
+        destroy_data=destroy_data,
+        variables=var,
+        as_json=as_json,
     ) as opened:
         results = _deploy(opened, yes=yes, name=confirm, as_json=as_json)
     end(results)
@@ -244,6 +258,7 @@ def opened_run(
     *,
     changes: bool = False,
     destroy_data: bool = False,
+    variables: list[str] | None = None,
     needs_bucket: bool = True,
     as_json: bool,
 ) -> Iterator[Opened]:
@@ -267,6 +282,7 @@ def opened_run(
             parallel=parallel,
             changes=changes,
             destroy_data=destroy_data,
+            variables=variables or (),
             needs_bucket=needs_bucket,
             listener=watcher,
         ) as run,

@@ -40,6 +40,8 @@ class Operator:
     record: Record
     revision: Revision
     destroy_data: bool = False
+    variables: tuple[str, ...] = ()
+    """Values beside the variable file's, as NAME=VALUE: for drills."""
 
     @property
     def backend(self) -> Backend:
@@ -219,6 +221,7 @@ class Operator:
                 "clean": self.revision.clean,
                 "files": files,
                 "packages": packages(files),
+                "options": list(kept.basis.options),
                 "by": operator(),
                 "arn": self.caller.arn,
                 "at": stamp(now()),
@@ -238,9 +241,10 @@ class Operator:
         return self.terraform.call(step, command, arguments, watch if plan is not None else None)
 
     def _options(self, *, destroy: bool) -> tuple[str, ...]:
+        given = tuple(f"-var={variable}" for variable in self.variables)
         if not destroy:
-            return ()
-        return ("-destroy", _ALLOW_LOSS) if self.destroy_data else ("-destroy",)
+            return given
+        return (*given, "-destroy", _ALLOW_LOSS) if self.destroy_data else (*given, "-destroy")
 
     @staticmethod
     def _always(step: Step) -> list[str]:

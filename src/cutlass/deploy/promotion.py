@@ -66,6 +66,9 @@ def release_of(
             f"{environment} runs what is not committed, in {', '.join(dirty)}",
             hint=f"commit it, and `cutlass deploy {environment}`",
         )
+    special = sorted({option for note in notes.values() if note is not None for option in note.get("options", ())})
+    if special:
+        raise RefusedError(f"{environment} was deployed with {', '.join(special)}", hint=redeploy)
     if len(commits) != 1:
         shown = ", ".join(sorted(commit[:12] for commit in commits))
         raise RefusedError(f"{environment} runs several commits: {shown}", hint=redeploy)

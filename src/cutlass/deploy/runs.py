@@ -159,6 +159,7 @@ def open_run(
     parallel: int,
     changes: bool,
     destroy_data: bool = False,
+    variables: Sequence[str] = (),
     needs_bucket: bool = True,
     profile: str | None = None,
     listener: Listener | None = None,
@@ -202,7 +203,18 @@ def open_run(
         terraform = Terraform.open(folders, record.run)
         who = {"who": operator(), "arn": caller.arn, "account": caller.account}
         record("run_started", command=command, target=target, commit=found.commit, clean=found.clean, **who)
-        hands = Operator(project, environment, folders, cloud, caller, terraform, record, found, destroy_data)
+        hands = Operator(
+            project,
+            environment,
+            folders,
+            cloud,
+            caller,
+            terraform,
+            record,
+            found,
+            destroy_data=destroy_data,
+            variables=tuple(variables),
+        )
         run, ended = Run(hands, parallel), False
         try:
             yield run

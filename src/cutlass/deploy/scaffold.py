@@ -65,6 +65,10 @@ def region_draft(root: Path, project: Project, name: str, aws_region: str, title
     contract = (root / "contracts" / "regions.yaml").read_text(encoding="utf-8")
     entry = f"  {name}:\n    title: {title}\n    aws_region: {aws_region}\n"
     draft.files["contracts/regions.yaml"] = _after_regions(contract, entry)
+    interface = (root / "contracts" / "openapi.yaml").read_text(encoding="utf-8")
+    # API Gateway reads the file itself, so the names are written there too, before `null` where that is one.
+    names = r"(x-cutlass-names: regions\n\s*enum: \[.*?)(, null)?\]"
+    draft.files["contracts/openapi.yaml"] = re.sub(names, rf"\1, {name}\2]", interface)
     used = _networks(root)
     for environment in project.environments:
         home = project.home(environment)
@@ -78,7 +82,9 @@ def region_draft(root: Path, project: Project, name: str, aws_region: str, title
             "certificate_arn": f"arn:aws:acm:{aws_region}:{home.account}:certificate/{_PLACEHOLDER}",
         }
         draft.files[_named(environment, name)] = _with(model, values, network)
-    draft.left = [
+    if "continents:" in contract:
+        draft.left.append("say in contracts/regions.yaml which continents DNS sends there")
+    draft.left += [
         f"set certificate_arn in vars/*-{name}.tfvars: a certificate in {aws_region}, one per account",
         "`cutlass plan dev` shows what the new region needs; the home region's data layer makes the replicas",
     ]
@@ -109,6 +115,7 @@ def environment_draft(root: Path, project: Project, name: str, account: str) -> 
             "aws_account_id": account,
             "api_gateway_stage": name,
             "domain_name": domain.replace(f"-{model}-", f"-{name}-", 1),
+            "global_domain_name": domain.replace(f"-{model}-{workspace.region}", f"-{name}", 1),
             "certificate_arn": f"arn:aws:acm:{workspace.aws_region}:{account}:certificate/{_PLACEHOLDER}",
         }
         draft.files[_named(name, workspace.region)] = _with(_variables(root, workspace.name), values, network)

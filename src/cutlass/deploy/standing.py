@@ -101,4 +101,6 @@ def _deployed(root: Path, step: Step, note: dict[str, Any], drift: dict[str, Any
     if changed:
         more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
         return Stand.CHANGED, "; ".join(changed[:2]) + more
-    return Stand.DEPLOYED, "" if note.get("clean") else "from a checkout with changes"
+    details = [] if note.get("clean") else ["from a checkout with changes"]
+    details += [f"with {option}" for option in note.get("options", [])]
+    return Stand.DEPLOYED, ", ".join(details)

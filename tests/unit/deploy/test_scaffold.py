@@ -1,12 +1,15 @@
 """What `cutlass scaffold` writes is taken in by everything that reads the checkout, with no edit of code."""
 
 import ipaddress
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from cutlass.contracts import load_topology
+from cutlass.contracts import load_topology, topology
 from cutlass.deploy.errors import TargetError
 from cutlass.deploy.model import Step
 from cutlass.deploy.scaffold import environment_draft, layer_draft, region_draft
@@ -31,11 +34,16 @@ def networks(root: Path) -> list[ipaddress.IPv4Network]:
 def test_a_region_is_an_entry_and_a_variable_file_per_environment(root: Path) -> None:
     before = load_topology(ROOT / "contracts")
     region_draft(root, load_project(root), "tokyo", "ap-northeast-1", "Tokyo").write()
+    topology._load.cache_clear()  # a process reads a contract once
     project = load_project(root)
     assert project.regions == (*before.regions, "tokyo"), "the home region stays the first"
     assert [project.workspaces[f"{name}-tokyo"].aws_region for name in project.environments] == [
         "ap-northeast-1"
     ] * 3
+    settled = {"CUTLASS_CONTRACTS": str(root / "contracts")}
+    command = [sys.executable, "-m", "cutlass.contracts"]
+    done = subprocess.run(command, env=os.environ | settled, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     found = networks(root)
     assert not [1 for place, one in enumerate(found) for other in found[:place] if one.overlaps(other)]
     values = settings(root / "infra/shared/vars/dev-tokyo.tfvars")
