@@ -9,9 +9,9 @@ from typer.exceptions import Abort, TyperException
 from cutlass import __version__
 from cutlass.cli import (
     api_commands,
-    package,
     deploy_commands,
     inspect_commands,
+    package,
     platform_commands,
     reconcile,
     region_commands,

@@ -1,6 +1,7 @@
 """What a layer really reads: its files through links, its modules, contracts, and the packages of functions."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,14 +27,19 @@ def read_by(root: Path, step: Step) -> list[Path]:
     folder = root / "infra" / step.layer
     environment = step.workspace.partition("-")[0]
     own = [folder / "vars" / f"{step.workspace}.tfvars", folder / f"backend-config-{environment}.hcl"]
-    found = {path.resolve() for path in [*_closure(root, folder), *own] if path.is_file()}
-    return sorted(found)
+    return sorted({_place(root, path) for path in [*_closure(root, folder), *own] if path.is_file()})
 
 
 def digests(root: Path, step: Step) -> dict[str, str]:
     """Return the SHA-256 of every file the step is made from."""
     resolved = root.resolve()
     return {str(path.relative_to(resolved)): digest(path) for path in read_by(root, step)}
+
+
+def _place(root: Path, path: Path) -> Path:
+    """Return where a file is in the checkout: what a link leads to, unless that is outside."""
+    target, resolved = path.resolve(), root.resolve()
+    return target if target.is_relative_to(resolved) else resolved / os.path.relpath(path, root)
 
 
 def digest(path: Path) -> str:
@@ -103,8 +109,8 @@ def _referred(root: Path, folder: Path, reference: str) -> Iterator[Path]:
     if fixed.split("/")[0] == "vars":
         return
     # Only "..": the whole checkout would be read, and every change touch every layer.
-    place = Path(*folder.parts, *fixed.split("/")).resolve()
-    if not place.is_relative_to(root.resolve()) or place == root.resolve():
+    place = Path(os.path.normpath(folder / fixed))
+    if not place.is_relative_to(root) or place == root:
         return
     if not computed and place.is_file():
         yield place

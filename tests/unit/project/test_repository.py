@@ -35,7 +35,6 @@ RANK = {
     "platform": 5,
     "deploy": 5,
     "simulation": 5,
-    "deploy": 5,
     "cli": 6,
 }
 """The packages from the rules up to the command: each may import what stands below it."""
