@@ -200,6 +200,19 @@ def test_data_is_destroyed_only_when_asked_for_by_name(checkout: Checkout) -> No
     assert checkout.run("deploy", "dev", "--yes", "--destroy-data").returncode == 0
 
 
+def test_outside_dev_the_protection_is_taken_off_before_data_is_destroyed(checkout: Checkout) -> None:
+    account = {"FAKE_ACCOUNT": ACCOUNTS["staging"]}
+    named = ["--confirm", "staging"]
+    assert checkout.run("deploy", "staging-london/000", *named, **account).returncode == 0
+    checkout.faults({})
+    assert checkout.run("destroy", "staging-london/000", *named, **account).returncode == 1, "it is protected"
+    done = checkout.run("destroy", "staging-london/000", *named, "--destroy-data", **account)
+    assert done.returncode == 0, done.stderr
+    assert checkout.calls("apply") == ["staging-london/000-net"] * 3, (
+        "one refused, one that allows, one that destroys"
+    )
+
+
 def test_a_protected_environment_asks_for_its_name(checkout: Checkout) -> None:
     account = {"FAKE_ACCOUNT": ACCOUNTS["staging"]}
     done = checkout.run("deploy", "staging-london/000", "--yes", **account)

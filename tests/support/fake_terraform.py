@@ -6,7 +6,8 @@ goes wrong: by "COMMAND WORKSPACE/LAYER" a list with one entry per call. An entr
   halt      wait until this file is there, or Ctrl-C comes
   die       be killed there and then, the lock left behind
   drifted   addresses that are not as the state says       put_back   those of them a plan would change
-A layer makes two resources for each of its .tf files; their content is what a plan compares.
+A layer makes two resources for each of its .tf files; their content is what a plan compares. Outside dev a state
+is protected: destroying fails until an apply with `allow_data_destruction` was made.
 """
 
 import hashlib
@@ -93,12 +94,15 @@ def plan(arguments: list[str]) -> int:
     if interrupted:
         fail("Execution halted")
         return 1
-    found = changes(destroy="-destroy" in arguments)
+    destroy, allowed = "-destroy" in arguments, "-var=allow_data_destruction=true" in arguments
+    found = changes(destroy=destroy)
+    if allowed and not destroy and not state().get("allowed"):
+        found = [(address, "update") for address in state()["made"]]
     for address, action in found:
         tell("planned_change", change={"resource": resource(address), "action": action})
     out = next(argument.partition("=")[2] for argument in arguments if argument.startswith("-out="))
     Path(out).write_text(
-        json.dumps({"changes": found, "destroy": "-destroy" in arguments, "to": wanted()}), encoding="utf-8"
+        json.dumps({"changes": found, "destroy": destroy, "allowed": allowed, "to": wanted()}), encoding="utf-8"
     )
     return 2 if found else 0
 
@@ -110,6 +114,11 @@ def apply(arguments: list[str]) -> int:
     info = {"ID": f"lock-{WORKSPACE}", "Who": "fake@machine", "Operation": "OperationTypeApply"}
     LOCK.write_text(json.dumps(info | {"Created": "2026-11-22T10:00:00.123456789Z"}), encoding="utf-8")
     after, last = state(), wanted()
+    if found["destroy"] and not WORKSPACE.startswith("dev") and not after.get("allowed"):
+        fail("DeleteTable: the resource is protected against deletion")
+        LOCK.unlink()
+        return 1
+    after["allowed"] = found["allowed"]
     for place, (address, action) in enumerate(found["changes"]):
         tell("apply_start", hook={"resource": resource(address), "action": action})
         if place == wrong.get("after", 0):
