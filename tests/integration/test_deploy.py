@@ -152,7 +152,9 @@ def test_only_what_reads_a_changed_file_is_affected(deployed: Checkout) -> None:
     assert outcomes(deployed.json("plan", "dev", "--affected")) == dict.fromkeys(ALL[4:], "planned")
     deployed.commit("change the code")
     assert outcomes(deployed.json("plan", "dev", "--affected", base)) == dict.fromkeys(ALL[4:], "planned")
-    assert outcomes(deployed.json("deploy", "dev", "--affected", "--yes")) == dict.fromkeys(ALL[4:], "applied")
+    assert outcomes(deployed.json("apply", "dev", "--yes")) == dict.fromkeys(ALL[4:], "applied")
+    change(deployed, "100-data")
+    assert set(outcomes(deployed.json("deploy", "dev", "--affected", "--yes")).values()) == {"applied"}
     assert outcomes(deployed.json("plan", "dev", "--affected")) == {}
     wrong = deployed.run("plan", "dev", "--affected", "nowhere")
     assert (wrong.returncode, "there is no commit 'nowhere'" in wrong.stderr) == (2, True)

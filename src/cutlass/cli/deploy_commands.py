@@ -95,9 +95,8 @@ def apply(
     with opened_run(
         "apply", target, layer, None, parallel, changes=True, destroy_data=destroy_data, as_json=as_json
     ) as opened:
-        planned = opened.run.kept(opened.steps)
-        _refuse_without_plan(planned, target)
-        destroys = {result.value.destroys for result in planned.values() if result.value is not None}
+        planned = _planned(opened.run.kept(opened.steps), target)
+        destroys = {result.value.destroys for result in planned.values()}
         if len(destroys) > 1:
             raise typer.BadParameter(f"some plans of {target} destroy, others do not: plan again")
         _agree(opened, planned, yes=yes, name=confirm, as_json=as_json)
@@ -350,13 +349,16 @@ def _show(opened: Opened, results: "Mapping[Step, Result]", *, as_json: bool) ->
         print_line("nothing is affected")
 
 
-def _refuse_without_plan(planned: "Mapping[Step, Result]", target: str) -> None:
+def _planned(kept: "Mapping[Step, Result]", target: str) -> "Results":
+    """Return the steps a plan is kept for: the others were not affected, or wait for these."""
     from cutlass.deploy.errors import DeployError  # noqa: PLC0415
 
-    if all(result.value is None for result in planned.values()):
+    found = {step: result for step, result in kept.items() if result.value is not None}
+    if not found:
         raise DeployError(
             f"no plan is kept for {target}", hint=f"make one and look at it: `cutlass plan {target}`"
         )
+    return found
 
 
 def end(results: "Mapping[Step, Result]", *, waiting_is_failure: bool = True) -> None:
