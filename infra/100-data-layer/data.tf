@@ -1,11 +1,15 @@
 locals {
-  # The keys of all regions: of this one's data, of the replicas, and of the copies of buckets.
-  reads = {
-    for name in local.region_names : "network-${name}" => {
-      layer     = "000-base-network"
-      workspace = "${var.environment}-${name}"
-    }
-  }
+  # The keys of all regions: of this one's data, of the replicas, and of the copies of buckets. And outside the home
+  # region, this layer there: it makes the tables of all.
+  reads = merge(
+    {
+      for name in local.region_names : "network-${name}" => {
+        layer     = "000-base-network"
+        workspace = "${var.environment}-${name}"
+      }
+    },
+    local.is_home ? {} : { home = { layer = "100-data-layer", workspace = "${var.environment}-${local.home}" } },
+  )
   key_arns = { for name in local.region_names : name => data.terraform_remote_state.this["network-${name}"].outputs.key_arns }
 }
 

@@ -1,22 +1,17 @@
-# The states this layer reads: those in `local.reads` of its data.tf, and outside the home region the same layer's state
-# there. What is missing ends the plan with the command that makes it.
-locals {
-  reads_and_order = merge(local.reads, local.is_home ? {} : {
-    home = { layer = local.layer, workspace = "${var.environment}-${local.home}" }
-  })
-}
+# The states this layer reads: those in `local.reads` of its data.tf. What is missing ends the plan with the command that
+# makes it.
 
 # Listed first, for reading a state that is not there says no more than that. The list holds its lock file too.
 data "aws_s3_objects" "state" {
   provider = aws.home
-  for_each = local.reads_and_order
+  for_each = local.reads
 
   bucket = local.state_bucket
   prefix = "env/${each.value.workspace}/layers/${each.value.layer}/terraform.tfstate"
 }
 
 data "terraform_remote_state" "this" {
-  for_each = local.reads_and_order
+  for_each = local.reads
 
   backend   = "s3"
   workspace = each.value.workspace
@@ -33,7 +28,7 @@ data "terraform_remote_state" "this" {
       condition     = anytrue([for key in data.aws_s3_objects.state[each.key].keys : endswith(key, "terraform.tfstate")])
       error_message = <<-EOT
         ${local.workspace} of ${local.layer} needs ${each.value.layer} in ${each.value.workspace}, which has never been
-        applied. Layers go in number order, and within a layer ${local.home} goes first. In infra/${each.value.layer}:
+        applied. Layers go in number order, and of the data layer ${local.home} goes first. In infra/${each.value.layer}:
           terraform workspace select -or-create ${each.value.workspace}
           terraform apply -var-file=vars/${each.value.workspace}.tfvars
       EOT

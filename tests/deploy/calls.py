@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 from cutlass.contracts import load_topology
-from tests.deploy.conftest import ACCOUNT
+from tests.deploy.harness import ACCOUNT
 
 PATIENCE_SECONDS = 120
 """How long the emulator's pollers, and interpreters that start, are waited for before a test gives up."""

@@ -1,14 +1,12 @@
-"""One deployment for all tests: every layer of dev applied to an emulator, planned again, destroyed in reverse."""
+"""One deployment for all tests of this folder: they build on each other, in the order of their files."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.harness import Deployment, emulator
+from tests.deploy.harness import Checkout, emulator
 from tests.support.terraform import missing
-
-ACCOUNT = "111111111111"
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +20,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def deployment(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """The layers of dev, ready to be applied; the tests of test_layers.py apply them, in their order."""
-    folder: Path = tmp_path_factory.mktemp("infra")
-    return Deployment.on(endpoint, folder, environment="dev", account=ACCOUNT)
+def checkout(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The checkout all commands are typed in."""
+    root: Path = tmp_path_factory.mktemp("checkout")
+    return Checkout.make(root, endpoint)

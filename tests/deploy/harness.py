@@ -1,4 +1,4 @@
-"""Terraform against an emulator: what an operator types, per layer and workspace."""
+"""A checkout whose AWS is an emulator, and `cutlass` in it as an operator types it."""
 
 import json
 import os
@@ -8,18 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cutlass.contracts import load_topology
-from cutlass.deploy.packages import Builder, Checkout
+from cutlass.deploy.packages import Builder
+from cutlass.deploy.packages import Checkout as Packaged
 from cutlass.deploy.wheels import Architecture
 from cutlass.platform.child import LIFELINE, socket_variable
-from tests.support.terraform import LAYERS, ROOT, Terraform, TerraformError, once_per_environment
+from tests.support.terraform import ROOT, Terraform, mirror
 
-CHANGED = 2
-"""The exit code of a plan that would change something."""
+ACCOUNT = "111111111111"
+PACKAGES = "build/lambda/arm64"
 
 
 @contextmanager
@@ -50,91 +50,116 @@ def emulator(folder: Path) -> Iterator[str]:
         process.wait(timeout=40)
 
 
-def steps(environment: str) -> Iterator[tuple[str, str]]:
-    """Give layers and workspaces in the order they are applied, the home region first."""
-    workspaces = [f"{environment}-{region}" for region in load_topology().regions]
-    for layer in LAYERS:
-        for workspace in workspaces[:1] if once_per_environment(layer) else workspaces:
-            yield layer, workspace
-
-
 @dataclass(frozen=True)
-class Deployment:
-    """A copy of the layers that talks to an emulator with an account's credentials."""
+class Checkout:
+    """A checkout of its own in `root`, whose AWS is the emulator at `endpoint`."""
 
-    terraform: Terraform
-    environment: str
+    root: Path
+    endpoint: str
 
     @classmethod
-    def on(cls, endpoint: str, folder: Path, *, environment: str, account: str) -> "Deployment":
-        """Copy the layers into `folder`."""
-        settings = {
-            "AWS_ENDPOINT_URL": endpoint,
+    def make(cls, root: Path, endpoint: str) -> "Checkout":
+        """Copy what is deployed into `root`, build the packages, and commit all."""
+        left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf", "state")
+        shutil.copytree(ROOT / "infra", root / "infra", symlinks=True, ignore=left)
+        shutil.copytree(ROOT / "contracts", root / "contracts")
+        # The emulator runs functions on this machine: it gets packages for it where those for Lambda would be.
+        packages = Builder(Packaged.of_this_code(), Architecture.LOCAL)
+        packages.build()
+        shutil.copytree(packages.folder, root / PACKAGES)
+        shutil.copy(ROOT / ".gitignore", root)
+        made = cls(root, endpoint)
+        made.git("init", "--quiet")
+        made.git("add", "--all")
+        made.git("commit", "--quiet", "--message", "begin")
+        return made
+
+    def start(self, *arguments: str, account: str = ACCOUNT) -> "subprocess.Popen[str]":
+        """Start `cutlass` with these arguments and an account's credentials."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+        return subprocess.Popen(
+            [sys.executable, "-m", "cutlass.cli.main", *arguments],
+            cwd=self.root,
+            env=kept
+            | self.credentials(account)
+            | {
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "CUTLASS_TERRAFORM_MIRROR": str(mirror()),
+                "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, account: str = ACCOUNT) -> "subprocess.CompletedProcess[str]":
+        """Run `cutlass` to its end."""
+        process = self.start(*arguments, account=account)
+        out, err = process.communicate(timeout=1500)
+        return subprocess.CompletedProcess(list(arguments), process.returncode, out, err)
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """Run `cutlass` with `--json` and return the last line of what it printed."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode in (0, 3), f"{' '.join(arguments)}: {done.stderr[-3000:]}"
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    def outcomes(self, *arguments: str) -> dict[str, str]:
+        """Run `cutlass` and return how each step ended."""
+        steps = self.json(*arguments)["steps"]
+        return {f"{step['workspace']}/{step['layer']}": step["outcome"] for step in steps}
+
+    def output(self, target: str, name: str) -> Any:
+        """Return one output of a deployed layer."""
+        done = self.run("outputs", target, "--name", name)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def git(self, *arguments: str) -> None:
+        """Run git in the checkout, as somebody."""
+        who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
+        subprocess.run(["git", *who, *arguments], cwd=self.root, check=True, capture_output=True)
+
+    def credentials(self, account: str = ACCOUNT) -> dict[str, str]:
+        """Return what makes the emulator the AWS of a process: to it a key of twelve digits is the account."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": account,
             "AWS_SECRET_ACCESS_KEY": "local",
             "NO_PROXY": "127.0.0.1",
         }
-        copy = Terraform.copied(folder, settings)
-        # The emulator runs functions on this machine: it gets packages for it where those for Lambda would be.
-        packages = Builder(Checkout.of_this_code(), Architecture.LOCAL)
-        packages.build()
-        (folder / "build/lambda").mkdir(parents=True)
-        (folder / "build/lambda/arm64").symlink_to(packages.folder)
-        return cls(copy, environment).as_account(account)
 
-    def as_account(self, account: str) -> "Deployment":
-        """Return the same layers with other credentials: to the emulator a key of twelve digits is the account."""
-        settings = {**self.terraform.environment, "AWS_ACCESS_KEY_ID": account}
-        return replace(self, terraform=replace(self.terraform, environment=settings))
+
+@dataclass(frozen=True)
+class Operator:
+    """Terraform typed by hand in the same checkout, as the READMEs of infra/ have it, with data of its own."""
+
+    terraform: Terraform
+
+    @classmethod
+    def in_(cls, checkout: Checkout, folder: Path, *, account: str = ACCOUNT) -> "Operator":
+        """Work on the checkout with these credentials; what Terraform keeps goes into `folder`."""
+        return cls(Terraform.beside(checkout.root, folder, checkout.credentials(account)))
+
+    def open(self, layer: str, workspace: str) -> None:
+        """Type what comes before a plan: init and workspace."""
+        environment = workspace.partition("-")[0]
+        self.terraform.init(layer, f"-backend-config=backend-config-{environment}.hcl", data=workspace)
+        self.run(layer, workspace, "workspace", "select", "-or-create", workspace)
 
     def override(self, layer: str, name: str) -> None:
         """Copy an override the layer's README tells an operator to copy."""
         folder = self.terraform.layer(layer)
         shutil.copy(folder / f"{name}_override.tf.example", folder / f"{name}_override.tf")
 
-    def open(self, layer: str, workspace: str) -> None:
-        """Type what an operator types before planning: init and workspace."""
-        self.terraform.init(layer, f"-backend-config=backend-config-{self.environment}.hcl", data=workspace)
-        self.run(layer, workspace, "workspace", "select", "-or-create", workspace)
-
-    def migrate(self, layer: str, workspace: str, backend: str) -> None:
-        """Move the state to where another backend file says."""
-        options = ("-migrate-state", "-force-copy", f"-backend-config={backend}")
-        self.terraform.init(layer, *options, data=workspace)
-
-    def apply(self, layer: str, workspace: str, *options: str) -> str:
-        given = (f"-var-file=vars/{workspace}.tfvars", "-parallelism=40", *options)
-        return self.run(layer, workspace, "apply", "-no-color", "-auto-approve", *given)
-
-    def destroy(self, layer: str, workspace: str) -> None:
-        variables = f"-var-file=vars/{workspace}.tfvars"
-        # Nobody else touches what is on the emulator: it is as the state says, and need not be asked.
-        self.run(layer, workspace, "destroy", "-no-color", "-auto-approve", "-refresh=false", variables)
-
-    def changes(self, layer: str, workspace: str) -> dict[str, list[str]]:
-        """Plan again and return, per address, the attributes that would change."""
-        variables = f"-var-file=vars/{workspace}.tfvars"
-        options = ("-no-color", "-detailed-exitcode", "-out=again.tfplan")
-        done = self.terraform.attempt(layer, "plan", variables, *options, data=workspace)
-        if done.returncode == 0:  # nothing to change, and nothing to read
-            return {}
-        if done.returncode != CHANGED:
-            raise TerraformError(f"terraform plan failed in {layer} {workspace}:\n{done.stdout}\n{done.stderr}")
-        plan = json.loads(self.run(layer, workspace, "show", "-json", "again.tfplan"))
-        return {
-            change["address"]: differing(change["change"])
-            for change in plan.get("resource_changes", [])
-            if change["mode"] == "managed" and change["change"]["actions"] != ["no-op"]
-        }
-
-    def outputs(self, layer: str, workspace: str) -> dict[str, Any]:
-        shown = json.loads(self.run(layer, workspace, "output", "-json"))
-        return {name: output["value"] for name, output in shown.items()}
+    def with_variables(self, layer: str, workspace: str, command: str, *options: str) -> str:
+        """Type `terraform COMMAND -var-file=vars/WORKSPACE.tfvars`."""
+        return self.run(layer, workspace, command, "-no-color", f"-var-file=vars/{workspace}.tfvars", *options)
 
     def run(self, layer: str, workspace: str, *arguments: str) -> str:
+        """Type a command in the layer's folder; `TerraformError` if it fails."""
         return self.terraform.run(layer, *arguments, data=workspace)
-
-
-def differing(change: dict[str, dict[str, object] | None]) -> list[str]:
-    """Return the names of the attributes that differ before and after."""
-    before, after = change["before"] or {}, change["after"] or {}
-    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 import urllib3
 
 from tests.deploy.calls import client
-from tests.deploy.harness import Deployment
+from tests.deploy.harness import Checkout
 
-LAYER = "300-api-layer"
 PASSWORD = "Correct-horse-7-battery"
 
 
@@ -23,16 +22,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Interface:
-    """What layer 300 of one region tells, on the emulator."""
+    """What layer 300 of one region of dev tells, on the emulator."""
 
     endpoint: str
     region: str
     outputs: dict[str, Any]
 
     @classmethod
-    def of(cls, deployment: Deployment, endpoint: str, region: str) -> "Interface":
+    def of(cls, checkout: Checkout, region: str) -> "Interface":
         """Read the outputs of the layer."""
-        return cls(endpoint, region, deployment.outputs(LAYER, f"{deployment.environment}-{region}"))
+        names = ("api", "user_pool", "service_client_secret")
+        outputs = {name: checkout.output(f"dev-{region}/300", name) for name in names}
+        return cls(checkout.endpoint, region, outputs)
 
     def service_token(self) -> str:
         """Return a token of the service client, with all its scopes."""

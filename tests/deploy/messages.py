@@ -7,7 +7,7 @@ from typing import Any
 
 from cutlass.contracts import load_functions, load_queues, load_tables, load_topology
 from tests.deploy.calls import client
-from tests.deploy.conftest import ACCOUNT
+from tests.deploy.harness import ACCOUNT
 
 ENVIRONMENT = "dev"
 WAITING = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")

@@ -24,16 +24,17 @@ ACCOUNTS = {"dev": "111111111111", "staging": "222222222222", "prod": "333333333
 REGIONS = {"london": "eu-west-2", "sydney": "ap-southeast-2"}
 
 EVERY = '{ for name in local.region_names : name => { layer = "%s", workspace = "${var.environment}-${name}" } }'
+HOME = '{ home = { layer = "%s", workspace = "${var.environment}-${local.home}" } }'
 SAME = '{ below = { layer = "%s", workspace = local.workspace } }'
 
 LAYERS = {
     "000-net": "{}",
-    "100-data": EVERY % "000-net",
+    "100-data": f"merge({EVERY % '000-net'}, {HOME % '100-data'})",
     "200-code": SAME % "100-data",
     "300-api": SAME % "200-code",
     "900-global": EVERY % "300-api",
 }
-"""Layers by name with their `local.reads`; 100 follows its home."""
+"""Layers by name with their `local.reads`; 100 is applied at home first."""
 
 
 class FolderCloud:
@@ -97,7 +98,6 @@ class Checkout:
         (shared / "vars").mkdir(parents=True)
         shutil.copytree(ROOT / "contracts", checkout.root / "contracts")
         (checkout.root / ".gitignore").write_text(".cutlass/\nbuild\n", encoding="utf-8")
-        (shared / "states.tf").write_text("locals {\n  reads_and_order = {}\n}\n", encoding="utf-8")
         for environment, account in ACCOUNTS.items():
             backend = f'bucket = "state-{account}"\nregion = "eu-west-2"\n'
             (shared / f"backend-config-{environment}.hcl").write_text(backend, encoding="utf-8")
@@ -108,12 +108,12 @@ class Checkout:
                 )
                 (shared / "vars" / f"{environment}-{region}.tfvars").write_text(values, encoding="utf-8")
         for name, reads in layers.items():
-            checkout.add_layer(name, reads, follows_home=name.startswith("100"))
+            checkout.add_layer(name, reads)
         checkout.git("init", "--quiet")
         checkout.commit("begin")
         return checkout
 
-    def add_layer(self, name: str, reads: str, *, follows_home: bool = False) -> None:
+    def add_layer(self, name: str, reads: str) -> None:
         folder = self.root / "infra" / name
         folder.mkdir(parents=True)
         (folder / "data.tf").write_text(f"locals {{\n  reads = {reads}\n}}\n", encoding="utf-8")
@@ -123,8 +123,6 @@ class Checkout:
             (folder / f"backend-config-{environment}.hcl").symlink_to(
                 f"../shared/backend-config-{environment}.hcl"
             )
-        if follows_home:
-            (folder / "states.tf").symlink_to("../shared/states.tf")
 
     def git(self, *arguments: str) -> str:
         who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]

@@ -68,6 +68,17 @@ class Terraform:
         left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf")
         shutil.copytree(INFRA, folder / "infra", symlinks=True, ignore=left)
         shutil.copytree(ROOT / "contracts", folder / "contracts")
+        return cls._in(folder, environment)
+
+    @classmethod
+    def beside(cls, root: Path, folder: Path, environment: Mapping[str, str]) -> "Terraform":
+        """Work on the layers of `root`, and keep what belongs to Terraform in `folder`."""
+        for name in ("infra", "contracts"):
+            (folder / name).symlink_to(root / name)
+        return cls._in(folder, environment)
+
+    @classmethod
+    def _in(cls, folder: Path, environment: Mapping[str, str] | None) -> "Terraform":
         source = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror()}"\n  }}\n}}\n'
         (folder / "terraformrc").write_text(source, encoding="utf-8")
         return cls(folder, environment or {})

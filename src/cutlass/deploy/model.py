@@ -35,11 +35,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A folder of `infra/` with a number; `follows_home`: outside the home region it reads its own state there."""
+    """A folder of `infra/` with a number. One that reads itself is applied in the home region first."""
 
     name: str
     reads: tuple[Read, ...] = ()
-    follows_home: bool = False
 
     @property
     def number(self) -> str:
@@ -136,9 +135,7 @@ class Project:
         for step in steps:
             layer = self.layers[step.layer]
             wanted = {one for read in layer.reads for one in steps if _matches(read, one, step, home)}
-            if layer.follows_home and step.workspace != home:
-                wanted.add(Step(step.layer, home))
-            found[step] = frozenset(wanted)
+            found[step] = frozenset(wanted - {step})
         return found
 
 

@@ -75,7 +75,7 @@ def read_layer(folder: Path, names: list[str]) -> Layer:
     named = {name for name in re.findall(rf'"({_LAYER_NAME})"', blocks) if name in names}
     unclear = {Read(name, Scope.EVERY) for name in named - {read.layer for read in explicit}}
     reads = sorted(explicit | unclear, key=lambda read: (read.layer, read.scope))
-    return Layer(folder.name, tuple(reads), follows_home="reads_and_order" in text)
+    return Layer(folder.name, tuple(reads))
 
 
 def settings(path: Path) -> dict[str, str]:

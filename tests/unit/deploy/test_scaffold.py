@@ -68,7 +68,7 @@ def test_an_environment_gets_an_account_addresses_and_a_backend_of_its_own(root:
 def test_a_layer_has_what_every_layer_has(root: Path) -> None:
     layer_draft(root, load_project(root), "250-search").write()
     project = load_project(root)
-    assert project.layers["250-search"].follows_home
+    assert project.layers["250-search"].number == "250"
     folder = root / "infra/250-search"
     assert 'key = "layers/250-search/terraform.tfstate"' in (folder / "backend.tf").read_text()
     assert (folder / "variables.tf").resolve() == (root / "infra/shared/variables.tf").resolve()

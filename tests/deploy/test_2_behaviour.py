@@ -1,71 +1,35 @@
-"""All layers of dev on an emulator, as an operator would: these tests build on each other, in this order."""
+"""What was deployed does its work: tables, functions, the interface and the queues, in both regions."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-import yaml
 
 from cutlass.api.gateway_keys import key_name, plan_name
 from cutlass.contracts import load_tables, load_topology
 from cutlass.platform.wire import Wire
 from tests.deploy.calls import client, invoke, until
-from tests.deploy.conftest import ACCOUNT
-from tests.deploy.harness import Deployment, steps
+from tests.deploy.harness import Checkout
 from tests.deploy.interface import Interface
 from tests.deploy.messages import Messages
-from tests.support.terraform import BOOTSTRAP, LAYERS, TerraformError
 from tests.unit.functions.fakes import SERVICE, event
 
-DRIFT = yaml.safe_load((Path(__file__).parent / "drift.yaml").read_text(encoding="utf-8"))
-STEPS = [pytest.param(*step, id="-".join(step)) for step in steps("dev")]
 REGIONS = load_topology().regions
 HOME, OTHER = list(REGIONS)[:2]
 
 
-def test_credentials_of_another_account_are_refused(deployment: Deployment) -> None:
-    deployment.open(BOOTSTRAP, f"dev-{HOME}")
-    with pytest.raises(TerraformError, match="AWS account ID not allowed: 222222222222"):
-        deployment.as_account("222222222222").apply(BOOTSTRAP, f"dev-{HOME}")
+def test_a_deployment_passes_the_checks_of_a_caller(checkout: Checkout) -> None:
+    addresses = []
+    for region in REGIONS:
+        api = checkout.output(f"dev-{region}/300", "api")
+        url = f"{checkout.endpoint}/_aws/execute-api/{api['id']}/{api['stage']}"
+        addresses += ["--url", f"{region}={url}"]
+    done = checkout.run("smoke", "dev", *addresses)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("passed") == 15
 
 
-def test_sydney_before_london_is_told_to_wait(deployment: Deployment) -> None:
-    deployment.apply(BOOTSTRAP, f"dev-{HOME}")
-    deployment.open(LAYERS[1], f"dev-{OTHER}")
-    with pytest.raises(TerraformError, match=f"workspace select -or-create dev-{HOME}"):
-        deployment.apply(LAYERS[1], f"dev-{OTHER}")
-
-
-def test_state_moves_into_the_bucket(deployment: Deployment) -> None:
-    deployment.override(BOOTSTRAP, "backend")
-    deployment.migrate(BOOTSTRAP, f"dev-{HOME}", "../shared/backend-config-dev.hcl")
-    assert deployment.changes(BOOTSTRAP, f"dev-{HOME}") == {}
-
-
-@pytest.mark.parametrize(("layer", "workspace"), STEPS)
-def test_a_layer_is_applied_and_then_has_nothing_to_change(
-    deployment: Deployment, layer: str, workspace: str
-) -> None:
-    if layer != BOOTSTRAP:
-        deployment.open(layer, workspace)
-    deployment.apply(layer, workspace)
-    found = {
-        address: attributes
-        for address, attributes in deployment.changes(layer, workspace).items()
-        if not set(attributes) <= set(DRIFT.get(resource_type(address), {}).get("attributes", []))
-    }
-    assert not found, f"a second plan would change {found}"
-    assert deployment.outputs(layer, workspace)["workspace"] == workspace
-
-
-def resource_type(address: str) -> str:
-    """Return the type in an address: module.copy["a"].aws_s3_bucket.this is an aws_s3_bucket."""
-    return next(part for part in address.replace('"]', ".").split(".") if part.startswith("aws_"))
-
-
-def test_what_london_wrote_can_be_read_in_sydney(deployment: Deployment, endpoint: str) -> None:
+def test_what_london_wrote_can_be_read_in_sydney(checkout: Checkout, endpoint: str) -> None:
     for table in load_tables().values():
         key = {"pk": {"S": f"{HOME}#1"}, "sk": {"S": "1"}}
         name = f"cutlass-tech-{table.name}-dev"
@@ -75,9 +39,9 @@ def test_what_london_wrote_can_be_read_in_sydney(deployment: Deployment, endpoin
         assert found.get("Item") == key, f"{name} is not replicated"
 
 
-def test_each_region_encrypts_its_replica_with_its_own_key(deployment: Deployment, endpoint: str) -> None:
+def test_each_region_encrypts_its_replica_with_its_own_key(checkout: Checkout, endpoint: str) -> None:
     for region, facts in REGIONS.items():
-        keys = deployment.outputs("000-base-network", f"dev-{region}")["key_arns"]
+        keys = checkout.output(f"dev-{region}/000", "key_arns")
         for table in load_tables().values():
             asked = {"TableName": f"cutlass-tech-{table.name}-dev"}
             told = Wire(endpoint, facts.aws_region).call("dynamodb", "DescribeTable", asked)["Table"]
@@ -86,7 +50,7 @@ def test_each_region_encrypts_its_replica_with_its_own_key(deployment: Deploymen
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_a_deployed_function_decides_on_the_deployed_table_and_its_stream_is_metered(
-    deployment: Deployment, endpoint: str, region: str
+    checkout: Checkout, endpoint: str, region: str
 ) -> None:
     org = f"org-{region}"
 
@@ -121,9 +85,9 @@ def test_a_deployed_function_decides_on_the_deployed_table_and_its_stream_is_met
 
 
 @pytest.fixture
-def interfaces(deployment: Deployment, endpoint: str) -> dict[str, Interface]:
+def interfaces(checkout: Checkout, endpoint: str) -> dict[str, Interface]:
     """The interfaces of both regions, with an organisation of London's that both know."""
-    found = {region: Interface.of(deployment, endpoint, region) for region in REGIONS}
+    found = {region: Interface.of(checkout, region) for region in REGIONS}
     london = found[HOME]
     token = london.service_token()
     organisation = {"plan": "basic", "home_region": HOME}
@@ -213,33 +177,3 @@ def test_a_queues_message_reaches_its_function_and_a_poison_one_its_dead_letter_
     until(lambda: messages.waiting("stream-failures") == 0)
     until(lambda: messages.waiting("stream-failures-dead") > 0)
     assert messages.bodies("stream-failures-dead") == ["poison"]
-
-
-def test_all_state_is_in_the_bucket(endpoint: str) -> None:
-    credentials = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "local"}
-    bucket = boto3.client("s3", endpoint_url=endpoint, region_name=REGIONS[HOME].aws_region, **credentials)
-    listed = bucket.list_objects_v2(Bucket=f"cutlass-tech-terraform-state-{ACCOUNT}")["Contents"]
-    keys = {kept["Key"] for kept in listed}
-    missing = [
-        f"env/{workspace}/layers/{layer}/terraform.tfstate"
-        for layer, workspace in steps("dev")
-        if f"env/{workspace}/layers/{layer}/terraform.tfstate" not in keys
-    ]
-    assert not missing, f"{missing} not in {sorted(keys)}"
-
-
-def test_all_is_destroyed_in_reverse(deployment: Deployment) -> None:
-    for layer, workspace in reversed(list(steps("dev"))):
-        if layer != BOOTSTRAP:
-            deployment.destroy(layer, workspace)
-
-
-def test_state_is_given_up_in_two_steps(deployment: Deployment) -> None:
-    home = f"dev-{HOME}"
-    (deployment.terraform.layer(BOOTSTRAP) / "backend_override.tf").unlink()
-    deployment.migrate(BOOTSTRAP, home, "backend-config-dev.hcl")
-    with pytest.raises(TerraformError, match="Instance cannot be destroyed"):
-        deployment.destroy(BOOTSTRAP, home)
-    deployment.override(BOOTSTRAP, "destroy")
-    deployment.apply(BOOTSTRAP, home)
-    deployment.destroy(BOOTSTRAP, home)
