@@ -23,8 +23,8 @@ down:  ## stop a platform started with `cutlass up --detach`
 test: setup lint  ## lint, type-check and run every test this machine has the tools for
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-test-deploy: setup  ## apply every Terraform layer to an emulator, plan again, destroy (minutes)
-	$(BIN)/pytest tests/deploy --timeout 600
+test-deploy: setup  ## deploy every layer to an emulator, use it, change it, destroy it (minutes)
+	$(BIN)/pytest tests/deploy -x
 
 setup: $(STAMP)  ## make the virtual environment and install what is locked
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.checkouts import ACCOUNTS, EVERY, SAME, Checkout
+from tests.support.checkouts import ACCOUNTS, DATA, SAME, Checkout
 
-SMALL = {"000-net": "{}", "100-data": EVERY % "000-net", "200-code": SAME % "100-data"}
+SMALL = {"000-net": "{}", "100-data": DATA, "200-code": SAME % "100-data"}
 ALL = ["dev-london/000-net", "dev-sydney/000-net", "dev-london/100-data"]
 ALL += ["dev-sydney/100-data", "dev-london/200-code", "dev-sydney/200-code"]
 

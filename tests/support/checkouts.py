@@ -26,10 +26,11 @@ REGIONS = {"london": "eu-west-2", "sydney": "ap-southeast-2"}
 EVERY = '{ for name in local.region_names : name => { layer = "%s", workspace = "${var.environment}-${name}" } }'
 HOME = '{ home = { layer = "%s", workspace = "${var.environment}-${local.home}" } }'
 SAME = '{ below = { layer = "%s", workspace = local.workspace } }'
+DATA = f"merge({EVERY % '000-net'}, {HOME % '100-data'})"
 
 LAYERS = {
     "000-net": "{}",
-    "100-data": f"merge({EVERY % '000-net'}, {HOME % '100-data'})",
+    "100-data": DATA,
     "200-code": SAME % "100-data",
     "300-api": SAME % "200-code",
     "900-global": EVERY % "300-api",

@@ -22,6 +22,7 @@ from cutlass.deploy.terraform import Ended, Terraform
 _ALLOW_LOSS = "-var=allow_data_destruction=true"
 _APPLY_TRIES = 3
 _CHANGES = 2
+_RESOURCES_AT_ONCE = 32  # most of an apply is waiting until AWS has spread a change: Terraform's ten wait in turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,12 @@ class Operator:
         step, plan = kept.step, kept
         for tries_left in reversed(range(_APPLY_TRIES)):
             self.record("step_applying", step=str(step), plan_sha256=plan.sha256, changes=plan.words)
-            ended = self._call(step, "apply", ["apply", "-json", "-input=false", str(plan.path)], plan=plan)
+            ended = self._call(
+                step,
+                "apply",
+                ["apply", "-json", "-input=false", f"-parallelism={_RESOURCES_AT_ONCE}", str(plan.path)],
+                plan=plan,
+            )
             if ended.code == 0:
                 return
             self._keep_errored_state(step)
