@@ -115,7 +115,7 @@ class Checkout:
 
     def output(self, target: str, name: str) -> Any:
         """Return one output of a deployed layer."""
-        done = self.run("outputs", target, "--name", name)
+        done = self.run("outputs", target, "--name", name, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
