@@ -135,7 +135,7 @@ def _everywhere(port: int) -> dict[str, str]:
 
 def _spawn(command: list[str], environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=log.parent)
 
 
 def _await(endpoint: str) -> None:

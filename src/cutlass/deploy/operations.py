@@ -22,7 +22,7 @@ from cutlass.deploy.terraform import Ended, Terraform
 _ALLOW_LOSS = "-var=allow_data_destruction=true"
 _APPLY_TRIES = 3
 _CHANGES = 2
-_RESOURCES_AT_ONCE = 32  # most of an apply is waiting until AWS has spread a change: Terraform's ten wait in turns
+_RESOURCES_AT_ONCE = 40  # most of an apply is waiting until AWS has spread a change: Terraform's ten wait in turns
 
 
 @dataclass(frozen=True, slots=True)
