@@ -105,7 +105,8 @@ class Watcher:
 
     def _say(self, text: str) -> None:
         if self._live is None:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            sys.stderr.write(text + "\n")  # at once: steps run side by side
+            sys.stderr.flush()
 
     def _view(self) -> "Group":
         from rich.console import Group  # noqa: PLC0415

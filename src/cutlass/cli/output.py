@@ -7,7 +7,8 @@ from typing import Any
 
 def print_json(value: object) -> None:
     """Print one JSON value on one line."""
-    print(json.dumps(value, ensure_ascii=False))  # noqa: T201
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")  # at once: threads print side by side
+    sys.stdout.flush()
 
 
 def print_line(text: str) -> None:
