@@ -9,6 +9,7 @@ from cutlass.domain.periods import from_millis
 from cutlass.domain.stripes import striped, unstriped
 
 LIMITS, ORGANISATIONS, LEDGER, USAGE = "usage-credits", "organisations", "ledger", "usage"
+ALERTS = "alerts"
 """The tables of `contracts/tables.yaml`."""
 
 LEDGER_SHARDS = 4
@@ -16,6 +17,9 @@ LEDGER_SHARDS = 4
 
 DEADLINE_SHARDS = 8
 """Partitions of a region's deadlines: each takes some hundred reservations a second."""
+
+HELD_SHARDS = 4
+"""Partitions of what a region holds back until quiet hours or a digest's time are over."""
 
 Key = tuple[str, str]
 """A partition key and a sort key."""
@@ -123,6 +127,37 @@ def org_rollup(region: str, org_id: str, meter: str, day: str, period: str) -> K
 def heartbeat(region: str) -> Key:
     """How far a region's figures have come."""
     return f"{region}#heartbeat", "heartbeat"
+
+
+def deliveries(region: str, org_id: str, alert_id: str) -> str:
+    """The partition of one alert's entries in the delivery log."""
+    return f"{region}#{org_id}#deliveries#{alert_id}"
+
+
+def delivery(region: str, org_id: str, alert_id: str, channel: str, address: str = "") -> Key:
+    """One entry of the delivery log: of a webhook there is one per alert, of mail one per address."""
+    return deliveries(region, org_id, alert_id), f"{channel}#{address}" if address else channel
+
+
+def held(region: str, shard: int) -> str:
+    """One shard of the deliveries a region holds back, in order of the time they are due."""
+    return f"{region}#held#{shard}"
+
+
+def held_delivery(region: str, due_ms: int, org_id: str, alert_id: str, address: str) -> Key:
+    """Where a delivery that is held back is found when it is due; all to one address are in one shard."""
+    shard = hashlib.blake2b(address.encode(), digest_size=1).digest()[0] % HELD_SHARDS
+    return held(region, shard), f"{due_ms:013d}#{org_id}#{address}#{alert_id}"
+
+
+def suppression(region: str, address: str) -> Key:
+    """A mail address that is not written to any more, as a region was told."""
+    return f"{region}#suppressed#{address}", "suppressed"
+
+
+def consumer_failure(region: str, queue: str, message_id: str) -> Key:
+    """Why a queue's message failed last."""
+    return f"{region}#failures#{queue}", message_id
 
 
 def parse_pool(pk: str) -> tuple[str, str, str] | None:

@@ -16,6 +16,7 @@ from cutlass.storage.allotments import Allotments
 from cutlass.storage.balances import Balances
 from cutlass.storage.compensation import Compensation
 from cutlass.storage.decider import Decider
+from cutlass.storage.deliveries import Deliveries
 from cutlass.storage.depots import Depots
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo, DynamoError, Tally
@@ -165,6 +166,7 @@ class Store:
             monotonic,
         )
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
+        self.deliveries = Deliveries(dynamo, settings.table(keys.ALERTS), region, topology.regions, clock)
         self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
 
     def fenced(self) -> bool:

@@ -1,0 +1,56 @@
+"""Queues as a function sees them that writes to one, or delays what it was handed."""
+
+import json
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from botocore.credentials import Credentials
+
+from cutlass.notifications.aws import SQS, Aws
+
+LONGEST_DELAY = 43_200
+"""Seconds for which SQS hides a message at most."""
+
+
+class Queues:
+    """The queues of one region, by their names in AWS.
+
+    Parameters
+    ----------
+    resource : callable
+        Gives a queue's name in AWS for its name in the contract.
+    """
+
+    def __init__(
+        self,
+        resource: Callable[[str], str],
+        aws_region: str,
+        *,
+        endpoint: str | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._resource = resource
+        self._aws = Aws(SQS, aws_region, endpoint=endpoint, credentials=credentials)
+        self._known: dict[str, str] = {}
+        self._looking = Lock()
+
+    def send(self, queue: str, message: dict[str, Any]) -> None:
+        """Send a message, as JSON; raises what `Aws.post` raises."""
+        self._call("SendMessage", {"QueueUrl": self._address(queue), "MessageBody": json.dumps(message)})
+
+    def delay(self, queue: str, receipt: str, seconds: int) -> None:
+        """Have a message that was received come again after so many seconds; raises what `Aws.post` raises."""
+        hidden = {"ReceiptHandle": receipt, "VisibilityTimeout": min(seconds, LONGEST_DELAY)}
+        self._call("ChangeMessageVisibility", {"QueueUrl": self._address(queue)} | hidden)
+
+    def _address(self, queue: str) -> str:
+        with self._looking:
+            if queue not in self._known:
+                answer = self._call("GetQueueUrl", {"QueueName": self._resource(queue)})
+                self._known[queue] = str(answer["QueueUrl"])
+            return self._known[queue]
+
+    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{operation}"}
+        return self._aws.post("/", request, headers)
