@@ -127,7 +127,7 @@ def pause_seconds(receives: int, chance: float) -> int:
         Random, from 0 to 1: the pause lies between half of its length and all of it, so that many that failed
         together do not come again together.
     """
-    whole = min(FIRST_PAUSE_SECONDS * 2 ** max(receives - 1, 0), LONGEST_PAUSE_SECONDS)
+    whole = min(FIRST_PAUSE_SECONDS << max(receives - 1, 0), LONGEST_PAUSE_SECONDS)
     return max(1, round(whole * (0.5 + chance / 2)))
 
 

@@ -129,4 +129,5 @@ def _note(queue: str, record: dict[str, Any], problem: BaseException, log: Failu
 def _seconds_left(context: Any) -> float | None:
     if context is None:
         return None
-    return max(0.0, context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS)
+    left: float = context.get_remaining_time_in_millis() / 1000
+    return max(0.0, left - _MARGIN_SECONDS)

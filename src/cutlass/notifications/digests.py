@@ -1,4 +1,4 @@
-"""Sends what was held back, in quiet hours or for a digest, when it is due: one mail per recipient and organisation.
+"""Sends what quiet hours or a digest held back, when it is due: one mail per recipient and organisation.
 
 A digest that cannot be sent at all, for its template or its address is refused, goes back to the queue
 `notifications` as single alerts: these are tried alone, and end in the dead-letter queue with the reason.
@@ -69,9 +69,7 @@ class Digests:
         try:
             sent = self._send(group)
         except (RefusedError, TemplateError) as error:
-            logger.warning(
-                "a digest is refused: its alerts are told one by one", org_id=org_id, reason=error.message
-            )
+            logger.warning("a digest is refused: told one by one", org_id=org_id, reason=error.message)
             done.failures += 1
             self._alone(group)
         except (UnavailableError, NotToldError) as error:

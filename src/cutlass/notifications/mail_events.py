@@ -48,7 +48,7 @@ def _read(body: Mapping[str, Any]) -> MailEvent:
         bounce = body["bounce"]
         addresses = tuple(str(one["emailAddress"]) for one in bounce["bouncedRecipients"])
         reason = f"bounced: {bounce['bounceType']}, {bounce.get('bounceSubType', 'no more is known')}"
-        # SES itself tries on for hours after a transient one, and tells of it when it gives up: the next may arrive.
+        # SES tries on for hours after a transient one, and tells of it when it gives up: the next may arrive.
         return MailEvent(Status.BOUNCED, addresses, reason, bounce["bounceType"] == _PERMANENT, **of)
     if kind == "Complaint":
         complaint = body["complaint"]
@@ -58,10 +58,12 @@ def _read(body: Mapping[str, Any]) -> MailEvent:
         return MailEvent(Status.COMPLAINED, addresses, reason, feedback != _NOT_SPAM, **of)
     addresses = tuple(str(address) for address in mail["destination"])
     if kind == "Reject":
-        return MailEvent(Status.FAILED, addresses, f"SES rejected it: {body['reject']['reason']}", False, **of)
+        return MailEvent(
+            Status.FAILED, addresses, f"SES rejected it: {body['reject']['reason']}", suppress=False, **of
+        )
     if kind in {"Rendering Failure", "RenderingFailure"}:
         why = (body.get("failure") or {}).get("errorMessage", "no more is known")
-        return MailEvent(Status.FAILED, addresses, f"SES could not fill it in: {why}", False, **of)
+        return MailEvent(Status.FAILED, addresses, f"SES could not fill it in: {why}", suppress=False, **of)
     raise BadMessageError(f"the message is an event of SES that nobody asked for: {kind}")
 
 

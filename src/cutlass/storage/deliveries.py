@@ -69,8 +69,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is known of an alert's deliveries: entries by `same_address` of the recipient, the webhook's under an
-    empty one; and by address, why it is not written to.
+    """What is known of an alert's deliveries.
+
+    Entries are by `same_address` of the recipient, the webhook's under an empty one; `suppressed` says of an address
+    why it is not written to.
     """
 
     entries: dict[str, Delivery]
