@@ -9,6 +9,8 @@ from typer.exceptions import Abort, TyperException
 from cutlass import __version__
 from cutlass.cli import (
     api_commands,
+    dead_letters,
+    mail_commands,
     package,
     platform_commands,
     reconcile,
@@ -47,12 +49,15 @@ for command in (
     simulate.simulate,
     reconcile.reconcile,
     package.package,
+    mail_commands.mailbox,
 ):
     app.command()(command)
 app.add_typer(reservations.app, name="reservation")
 app.add_typer(api_commands.organisations, name="org")
 app.add_typer(api_commands.users, name="user")
 app.add_typer(region_commands.regions, name="region")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(mail_commands.emails, name="emails")
 
 
 def _version(*, wanted: bool) -> None:

@@ -37,20 +37,22 @@ class Queues:
 
     def send(self, queue: str, message: dict[str, Any]) -> None:
         """Send a message, as JSON; raises what `Aws.post` raises."""
-        self._call("SendMessage", {"QueueUrl": self._address(queue), "MessageBody": json.dumps(message)})
+        self.call("SendMessage", {"QueueUrl": self.address(queue), "MessageBody": json.dumps(message)})
 
     def delay(self, queue: str, receipt: str, seconds: int) -> None:
         """Have a message that was received come again after so many seconds; raises what `Aws.post` raises."""
         hidden = {"ReceiptHandle": receipt, "VisibilityTimeout": min(seconds, LONGEST_DELAY)}
-        self._call("ChangeMessageVisibility", {"QueueUrl": self._address(queue)} | hidden)
+        self.call("ChangeMessageVisibility", {"QueueUrl": self.address(queue)} | hidden)
 
-    def _address(self, queue: str) -> str:
+    def address(self, queue: str) -> str:
+        """Return where a queue is, asked for once; raises what `Aws.post` raises."""
         with self._looking:
             if queue not in self._known:
-                answer = self._call("GetQueueUrl", {"QueueName": self._resource(queue)})
+                answer = self.call("GetQueueUrl", {"QueueName": self._resource(queue)})
                 self._known[queue] = str(answer["QueueUrl"])
             return self._known[queue]
 
-    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer of an operation of SQS; raises what `Aws.post` raises."""
         headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{operation}"}
         return self._aws.post("/", request, headers)

@@ -71,8 +71,8 @@ class Failure:
 class Sight:
     """What is known of an alert's deliveries.
 
-    Entries are by `same_address` of the recipient, the webhook's under an empty one; `suppressed` says of an address
-    why it is not written to.
+    Entries are by `same_address` of the recipient, the webhook's under an empty one; `suppressed` says of an
+    address why it is not written to.
     """
 
     entries: dict[str, Delivery]
@@ -235,19 +235,19 @@ class Deliveries:
             self._table, {"pk": pk, "sk": sk, "ttl": _ttl(failure.at_ms, _FAILURES_KEPT_SECONDS)} | kept
         )
 
-    def failures(self, queue: str) -> dict[str, Failure]:
+    def failures(self, queue: str, ids: Iterable[str]) -> dict[str, Failure]:
         """Read why messages of a queue of this region failed last, by message id."""
-        pk = keys.consumer_failure(self.region, queue, "")[0]
+        wanted = [keys.consumer_failure(self.region, queue, message_id) for message_id in ids]
         return {
             item["sk"]: Failure(queue, item["sk"], item["error"], item["receives"], item["logged"])
-            for item in self._dynamo.query(self._table, pk)
+            for item in self._dynamo.batch_get({self._table: wanted}).values()
         }
 
-    def log(self, channel: Channel) -> Iterator[Delivery]:
-        """Read a channel's entries from end to end: for operators, on one machine."""
+    def log(self, channel: Channel, region: str) -> Iterator[Delivery]:
+        """Read a region's entries of a channel, from end to end of the table: for operators, on one machine."""
         for item in self._dynamo.scan(self._table):
             parts = item["pk"].split("#", 3)
-            if len(parts) == 4 and parts[2] == "deliveries" and item["channel"] == channel:
+            if parts[0] == region and parts[2:3] == ["deliveries"] and item["channel"] == channel:
                 yield _from_item(item)
 
     def _replace(self, entry: Delivery, seen: Delivery | None) -> bool:
