@@ -28,6 +28,14 @@ class ThresholdKind(StrEnum):
     BALANCE = "balance"
 
 
+class ThresholdScope(StrEnum):
+    """Whose figures a threshold is held against: the organisation's, each user's, or both."""
+
+    ORGANISATION = "organisation"
+    USERS = "users"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """A mark that usage reaches (`percent`, `units`) or credits fall below (`balance`).
@@ -36,11 +44,14 @@ class Threshold:
     ----------
     meter : str or None
         The only meter it is for; None for every meter of the settings.
+    scope : ThresholdScope
+        Whose figures count. Of credits only the organisation's do.
     """
 
     kind: ThresholdKind
     value: int
     meter: str | None = None
+    scope: ThresholdScope = ThresholdScope.ALL
 
     @property
     def name(self) -> str:
@@ -70,6 +81,8 @@ class Alert:
         Units spent, or of a balance units left, at the evaluation before and now.
     limit : int or None
         Units of the limit of which the threshold is a share; None where there is none.
+    told_by : str or None
+        Where it is not told: the id of the alert that is.
     """
 
     alert_id: str
@@ -84,6 +97,7 @@ class Alert:
     limit: int | None
     at: datetime
     tell: bool = True
+    told_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +142,27 @@ class AlertSettings:
     quiet_hours: QuietHours | None = None
     digest: str = "off"
     realert: str = "never"
+
+
+MAX_THRESHOLDS = 20
+"""Thresholds one organisation may set."""
+
+NEVER, ON_RESOLVE = "never", "on_resolve"
+"""Whether what was resolved alerts again within its period."""
+
+
+def org_scope(org_id: str) -> str:
+    """The scope of an organisation's own figures."""
+    return f"org:{org_id}"
+
+
+def user_scope(user_id: str) -> str:
+    """The scope of one user's figures."""
+    return f"user:{user_id}"
+
+
+def overlap(one: Threshold, other: Threshold) -> bool:
+    """Whether two thresholds would tell of the same thing, under the same name."""
+    meters = one.meter == other.meter or None in {one.meter, other.meter}
+    scopes = one.scope == other.scope or ThresholdScope.ALL in {one.scope, other.scope}
+    return one.name == other.name and meters and scopes

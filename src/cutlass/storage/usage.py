@@ -1,7 +1,8 @@
 """Usage by hour and day: written by the stream's consumer, once in effect however often it is told.
 
 A user's day keeps the numbers of the events counted in it. It changes in one transaction with the
-organisation's day, so both have counted the same events, and a batch told again, or late, adds what is new.
+organisation's day, so both have counted the same events, and a batch told again, or late, adds what is new. It also
+says what the allotment had spent in its period at the last of them.
 
 An hour's counters are attributes of the day's item: `14+report.export` for units, `14-report.export` for
 refusals, by hour (UTC) and feature.
@@ -135,6 +136,9 @@ class Usage:
             update += ", counted = :counted"
             values["counted"] = [list(span) for span in tally.counted]
             guard = "counted = :seen" if seen else "attribute_not_exists(counted)"
+            if tally.spent is not None:
+                update += ", spent = :spent"
+                values["spent"] = tally.spent
             values |= {"seen": [list(span) for span in seen]} if seen else {}
         if counters:
             update += " ADD " + ", ".join(f"#n{i} :n{i}" for i in range(len(counters)))
