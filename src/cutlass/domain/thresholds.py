@@ -58,13 +58,19 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose figure is looked at, and in which period. `over` tells that the period has ended."""
+    """Whose figure is looked at, and in which period.
+
+    Attributes
+    ----------
+    only_rises : bool
+        Nothing is told to be over: the period has ended, or the figures may be behind those that were told.
+    """
 
     org_id: str
     scope: str
     meter: str
     period: str
-    over: bool = False
+    only_rises: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Prepaid units not handed out yet, over all regions; `granted` are those of all grants that held in the period."""
+    """Prepaid units not handed out, over all regions; `granted` are those of all grants that held in the period."""
 
     left: int
     granted: int
@@ -105,8 +111,8 @@ class _Sight:
 def mark_units(threshold: Threshold, limit: int | None) -> int | None:
     """The units at which a threshold of usage is reached; None where it has no meaning, of an unlimited meter.
 
-    A share of a limit is rounded up, so that it is reached exactly when `used * 100 >= value * limit`. Of a limit of
-    nothing every share is reached by the first unit.
+    A share of a limit is rounded up, so that it is reached exactly when `used * 100 >= value * limit`. Of a limit
+    of nothing every share is reached by the first unit.
     """
     if threshold.kind is ThresholdKind.PERCENT:
         return None if limit is None else max(1, -(-limit * threshold.value // 100))
@@ -118,14 +124,14 @@ def of_usage(
 ) -> tuple[Watch, list[Alert]]:
     """Find what usage has crossed and what it is under again, against what was told before.
 
-    Nothing is told to be over once its period is. Returns the watch, itself if nothing is to be told, and the alerts:
-    of several crossed together the highest is told, of several that are over the lowest.
+    Returns the watch, itself if nothing is to be told, and the alerts: of several crossed together the highest is
+    told, of several that are over the lowest.
     """
     sights = []
     for threshold in thresholds:
         units = mark_units(threshold, usage.limit)
         reached = units is not None and usage.used >= units
-        sights.append(_Sight(threshold, units or 0, reached, not reached and not subject.over))
+        sights.append(_Sight(threshold, units or 0, reached, not reached and not subject.only_rises))
     sights.sort(key=lambda sight: (sight.units, sight.threshold.name))
     kinds = AlertKind.CROSSED, AlertKind.RESOLVED
 
@@ -150,7 +156,7 @@ def of_credit(
             threshold,
             threshold.value,
             credit.left < threshold.value <= credit.granted,
-            credit.left >= threshold.value,
+            credit.left >= threshold.value and not subject.only_rises,
         )
         for threshold in thresholds
     ]
@@ -183,7 +189,10 @@ def _told(
         name = sight.threshold.name
         known = marks.get(name)
         if sight.crossed and _tells(known, subject.period, realert):
-            kind, mark = crossing, Mark(True, known.cycle + 1 if known else 1, at_ms, subject.period)
+            kind, mark = (
+                crossing,
+                Mark(open=True, cycle=known.cycle + 1 if known else 1, at_ms=at_ms, period=subject.period),
+            )
         elif sight.clear and known is not None and known.open:
             kind, mark = clearing, replace(known, open=False, at_ms=at_ms)
         else:
@@ -228,9 +237,7 @@ def _tell(alerts: list[Alert], chosen: Alert | None) -> list[Alert]:
 
 def alert_id(subject: Subject, threshold: str, kind: AlertKind, cycle: int, at_ms: int) -> str:
     """Name an alert; names sort by time, and end in what it is: scope, meter, threshold, period and cycle."""
-    what = digest(
-        subject.org_id, subject.scope, subject.meter, threshold, subject.period, str(kind), str(cycle)
-    )
+    what = digest(subject.org_id, subject.scope, subject.meter, threshold, subject.period, str(kind), str(cycle))
     return f"{at_ms:013d}-{what[:8].hex()}"
 
 
@@ -258,9 +265,9 @@ def limit_of(
 ) -> int | None:
     """The units of a meter to be spent in a period, that shares are of; None for no end of them.
 
-    An organisation's are those of its plan, overage included, and a user's the user's limit; with them go the credits
-    granted within the period that are still in force. Credits of an earlier period do not raise it: of them the
-    balance tells.
+    An organisation's are those of its plan, overage included, and a user's the user's limit; with them go the
+    credits granted within the period that are still in force. Credits of an earlier period do not raise it: of
+    them the balance tells.
 
     Parameters
     ----------
@@ -298,9 +305,9 @@ def credit_of(
 ) -> Credit:
     """The organisation's prepaid units that nobody has drawn, by what every region's pools have given.
 
-    Units on their way from one region to another are in no pool's `available`. So what is left is counted from what
-    was granted, less what left the pools for good: a copy that is behind shows too much for a moment, and never
-    too little.
+    Units on their way from one region to another are in no pool's `available`. So what is left is counted from
+    what was granted, less what left the pools for good: a copy that is behind shows too much for a moment, and
+    never too little.
 
     Parameters
     ----------
@@ -316,7 +323,9 @@ def credit_of(
         granted += grant.amount
         if grant.expires_at is not None and grant.expires_at <= now:
             continue
-        gone = sum(pool.allotted - pool.returned + pool.burned + pool.expired for pool in pools.get(grant.grant_id, ()))
+        gone = sum(
+            pool.allotted - pool.returned + pool.burned + pool.expired for pool in pools.get(grant.grant_id, ())
+        )
         left += max(0, grant.amount - gone)
     return Credit(left, granted)
 

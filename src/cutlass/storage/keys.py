@@ -158,6 +158,49 @@ def suppression(region: str, address: str) -> Key:
 def consumer_failure(region: str, queue: str, message_id: str) -> Key:
     """Why a queue's message failed last."""
     return f"{region}#failures#{queue}", message_id
+def alerts(region: str, org_id: str) -> str:
+    """The partition of an organisation's alerts and, at its home, of its settings for them."""
+    return f"{region}#{org_id}#alerts"
+
+
+def alert_settings(home: str, org_id: str) -> Key:
+    """What an organisation wants to be told of."""
+    return alerts(home, org_id), "settings"
+
+
+def alert(region: str, org_id: str, alert_id: str) -> Key:
+    """One alert; ids sort by time."""
+    return alerts(region, org_id), f"alert#{alert_id}"
+
+
+def watch(region: str, org_id: str, scope: str, meter: str, period: str | None) -> Key:
+    """What a region told of one scope and meter, in one period; without one, of the credits."""
+    return f"{region}#{org_id}#{scope}#watch", f"{meter}#{period or 'credit'}"
+
+
+def due(region: str) -> str:
+    """The partition of what a region has to look at for alerts although no usage asks for it, in order of time."""
+    return f"{region}#due"
+
+
+def due_look(region: str, at_ms: int, org_id: str, user_id: str | None, cause: str) -> Key:
+    """One such look; `cause` tells apart those of one moment."""
+    return due(region), f"{at_ms:013d}#{org_id}#{'*' if user_id is None else user_id}#{cause}"
+
+
+def watched(region: str, of: str) -> Key:
+    """Up to which epoch of a region another one, or it itself, has looked at all that is at home there."""
+    return f"{region}#watched", of
+
+
+def parse_rollup(pk: str, sk: str) -> tuple[str, str, str | None, str, str] | None:
+    """Read region, organisation, user or None, meter, and period with stripe off the key of a day of usage."""
+    where, what = pk.split("#"), sk.split("#", 2)
+    if len(what) < 3:
+        return None
+    if len(where) == 2:
+        return where[0], where[1], None, what[0], what[2]
+    return (where[0], where[1], what[0], what[1], what[2]) if len(where) == 3 else None
 
 
 def parse_pool(pk: str) -> tuple[str, str, str] | None:
