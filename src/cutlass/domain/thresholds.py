@@ -92,7 +92,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Prepaid units not handed out, over all regions; `granted` are those of all grants that held in the period."""
+    """Prepaid units not handed out, in all regions; `granted`: of all grants that held in the period."""
 
     left: int
     granted: int
