@@ -8,6 +8,7 @@ from typer.exceptions import Abort, TyperException
 
 from cutlass import __version__
 from cutlass.cli import (
+    alerts,
     api_commands,
     dead_letters,
     mail_commands,
@@ -55,6 +56,7 @@ for command in (
 app.add_typer(reservations.app, name="reservation")
 app.add_typer(api_commands.organisations, name="org")
 app.add_typer(api_commands.users, name="user")
+app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(region_commands.regions, name="region")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(mail_commands.emails, name="emails")

@@ -158,6 +158,8 @@ def suppression(region: str, address: str) -> Key:
 def consumer_failure(region: str, queue: str, message_id: str) -> Key:
     """Why a queue's message failed last."""
     return f"{region}#failures#{queue}", message_id
+
+
 def alerts(region: str, org_id: str) -> str:
     """The partition of an organisation's alerts and, at its home, of its settings for them."""
     return f"{region}#{org_id}#alerts"
