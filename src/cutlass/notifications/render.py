@@ -27,7 +27,7 @@ TEMPLATES: Mapping[AlertKind, str] = {
 
 _PLACEHOLDER = re.compile(r"\{\{([a-z][a-z0-9_]*)\}\}")
 _LOOK_ALIKE = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "”", "'": "’"})
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 _NO_LIMIT = "none"
 
 
@@ -79,8 +79,8 @@ def mail_of(alert: Alert) -> Mail:
 def digest_of(org_id: str, alerts: Iterable[Alert]) -> Mail:
     """Return the mail that tells of several alerts of an organisation, the oldest first."""
     lines = [f"{moment(alert.at)}: {sentence(alert)}" for alert in sorted(alerts, key=lambda alert: alert.at)]
-    values = {"organisation": org_id, "count": units(len(lines)), "lines": "\n".join(lines)}
-    return Mail(DIGEST, {name: neutral(value) for name, value in values.items()})
+    values = {"organisation": neutral(org_id), "count": units(len(lines))}
+    return Mail(DIGEST, values | {"lines": "\n".join(neutral(line) for line in lines)})
 
 
 def sentence(alert: Alert) -> str:
@@ -126,7 +126,7 @@ def examples(email: Email) -> dict[str, str]:
 
 
 def neutral(value: str) -> str:
-    """Return a value that means nothing in HTML, nor in a header field, and reads the same; lines are kept."""
+    """Return a value on one line that means nothing in HTML, nor in a header field, and reads the same."""
     return _CONTROL.sub(" ", value).translate(_LOOK_ALIKE)
 
 

@@ -23,7 +23,7 @@ Resolve = Callable[[str, int], list[str]]
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 
-# Public by the registry (RFC 6890), and yet a way to somewhere else: addresses that hold another within them.
+# Taken for public by some, and yet a way to somewhere else: addresses that hold another within them.
 _WRAPPING = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -34,6 +34,7 @@ _WRAPPING = tuple(
         "::/96",
         "::ffff:0:0/96",
         "fec0::/10",
+        "3fff::/20",  # of documentation, which not every Python knows
     )
 )
 _UNICAST = ipaddress.ip_network("2000::/3")
@@ -119,13 +120,15 @@ def read_target(url: str, *, loopback: bool = False) -> Target:
     if not host or not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
         raise _wrong("it names no host")
     usual = HTTPS_PORT if parts.scheme == "https" else 80
-    if not loopback and (port or usual) != HTTPS_PORT:
+    if port is None:
+        port = usual
+    if not loopback and port != HTTPS_PORT:
         raise _wrong(f"its port must be {HTTPS_PORT}")
     literal = _literal(host)
     if literal is not None and not may_call(literal, loopback=loopback):
         raise _wrong(f"{host} is not a public address")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, host, port or usual, path)
+    return Target(parts.scheme, host, port, path)
 
 
 def places(target: Target, *, loopback: bool = False, resolve: Resolve | None = None) -> list[str]:

@@ -106,7 +106,8 @@ class Caller:
         left = max(deadline - time.monotonic(), 0.001)
         # A timeout of the socket begins anew with every byte: who sends one at a time is cut off by the clock.
         line = connection.sock
-        clock = threading.Timer(left, _cut, [line])
+        late = threading.Event()
+        clock = threading.Timer(left, _cut, [line, late])
         clock.daemon = True
         clock.start()
         try:
@@ -119,15 +120,18 @@ class Caller:
             answer = connection.getresponse()
             text = answer.read(_READ_BYTES, decode_content=False) or b""
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-            late = " in time" if time.monotonic() >= deadline else ""
-            raise CallFailedError(f"no answer from {target.origin}{late}: {_in_words(error)}") from error
+            why = "it took too long" if late.is_set() else _in_words(error)
+            raise CallFailedError(f"no answer from {target.origin}: {why}") from error
         finally:
             clock.cancel()
             connection.close()
+        if late.is_set():  # what was cut off in its head looks like an answer whose head has ended
+            raise CallFailedError(f"no answer from {target.origin}: it took too long")
         return Answer(answer.status, _seconds(answer.headers.get("Retry-After")), text.decode(errors="replace"))
 
 
-def _cut(line: socket.socket | None) -> None:
+def _cut(line: socket.socket | None, late: threading.Event) -> None:
+    late.set()
     if line is not None:
         with suppress(OSError):
             # Of the socket below: that of TLS would let go of its state while another thread reads from it.
