@@ -65,6 +65,8 @@ class Delivery:
         The mail address; of a webhook its scheme and host, for the rest of an address may be a secret.
     attempts : int
         How often it was claimed.
+    token : str
+        Random, of the last claim: two claims of one moment are not taken for the same.
     at_ms, until_ms : int
         When it was last written; until when its claim holds, or it is held back, in milliseconds since 1970.
     reference : str
@@ -83,6 +85,7 @@ class Delivery:
     until_ms: int = 0
     reference: str = ""
     error: str = ""
+    token: str = ""
 
 
 def verdict(entry: Delivery | None, now_ms: int, *, held: bool = False) -> Verdict:
@@ -102,7 +105,7 @@ def verdict(entry: Delivery | None, now_ms: int, *, held: bool = False) -> Verdi
     return Verdict.TAKE
 
 
-def claimed(delivery: Delivery, now_ms: int) -> Delivery:
+def claimed(delivery: Delivery, now_ms: int, token: str) -> Delivery:
     """The delivery as it is claimed for one try."""
     return replace(
         delivery,
@@ -110,6 +113,7 @@ def claimed(delivery: Delivery, now_ms: int) -> Delivery:
         attempts=delivery.attempts + 1,
         at_ms=now_ms,
         until_ms=now_ms + LEASE_MS,
+        token=token,
     )
 
 

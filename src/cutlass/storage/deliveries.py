@@ -5,6 +5,7 @@ gets it. Entries of other regions are read, never written: after a region was lo
 which does not tell again what this region can see to have been sent.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -152,7 +153,8 @@ class Deliveries:
         """
         if verdict(seen, self.now_ms(), held=held) is not Verdict.TAKE:
             return None
-        mine = claimed(replace(fresh, attempts=seen.attempts if seen else 0), self.now_ms())
+        attempts = seen.attempts if seen else 0
+        mine = claimed(replace(fresh, attempts=attempts), self.now_ms(), secrets.token_hex(8))
         return mine if self._replace(mine, seen) else None
 
     def finish(self, delivery: Delivery, status: Status, *, reference: str = "", error: str = "") -> None:
@@ -256,9 +258,9 @@ class Deliveries:
         request: dict[str, Any] = {"TableName": self._table} | absent(self._item(entry))
         request |= expression(
             "",
-            "#status = :status AND #attempts = :attempts",
+            "#status = :status AND #token = :token",
             status=str(seen.status),
-            attempts=seen.attempts,
+            token=seen.token,
         )
         del request["UpdateExpression"]
         try:
@@ -298,6 +300,7 @@ _ATTRIBUTE = {
     "until_ms": "until",
     "reference": "reference",
     "error": "error",
+    "token": "token",
 }
 """The attribute that holds each field of a delivery."""
 

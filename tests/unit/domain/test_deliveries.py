@@ -37,14 +37,14 @@ def test_what_is_over_is_tried_by_nobody(status: Status, held: bool) -> None:
 
 
 def test_a_claim_keeps_others_off_until_it_ends() -> None:
-    claim = claimed(ENTRY, NOW)
+    claim = claimed(ENTRY, NOW, "t1")
     assert (claim.status, claim.attempts) == (Status.SENDING, 1)
     assert verdict(claim, NOW + LEASE_MS - 1) is Verdict.BUSY
     assert verdict(claim, NOW + LEASE_MS) is Verdict.TAKE
 
 
 def test_what_failed_may_be_tried_again() -> None:
-    failed = finished(claimed(ENTRY, NOW), Status.FAILED, NOW, error="no answer" * 200)
+    failed = finished(claimed(ENTRY, NOW, "t1"), Status.FAILED, NOW, error="no answer" * 200)
     assert verdict(failed, NOW) is Verdict.TAKE
     assert len(failed.error) == 500, "an entry stays small"
 
