@@ -204,7 +204,7 @@ def test_a_bounce_is_known_in_every_region(world: World) -> None:
     assert item is not None
     world.stores["sydney"].dynamo.put(
         table, item
-    )  # as replication does; a world's carries its organisation's only
+    )  # as replication does
     assert sydney.tell(sydney.add()).suppressed == 1
 
 
