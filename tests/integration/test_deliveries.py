@@ -202,9 +202,7 @@ def test_a_bounce_is_known_in_every_region(world: World) -> None:
     table, key = world.stores["london"].settings.table(keys.ALERTS), keys.suppression("london", three[1])
     item = world.stores["london"].dynamo.get(table, *key)
     assert item is not None
-    world.stores["sydney"].dynamo.put(
-        table, item
-    )  # as replication does
+    world.stores["sydney"].dynamo.put(table, item)  # as replication does
     assert sydney.tell(sydney.add()).suppressed == 1
 
 

@@ -104,6 +104,6 @@ def _result(operation: str, status: int, data: bytes) -> Any:
     except ValueError as error:
         raise AwsError(operation, str(status), "the answer is not JSON") from error
     if status >= 400:
-        code = str(value.get("__type") or status).rsplit("#", 1)[-1]
+        code = str(value.get("__type") or value.get("name") or status).rsplit("#", 1)[-1]
         raise AwsError(operation, code, str(value.get("message") or value.get("Message") or ""))
     return value
