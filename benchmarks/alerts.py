@@ -1,9 +1,9 @@
 """Measures alerts on a platform started for it: from a crossing to a mail handed over, and how a burst drains.
 
-Latency is from the answer to the decision that crosses a threshold until SES, the emulator's, has the mail: stream,
-meter, stream, evaluation, stream, message, notifier. The burst is of alerts that are recorded all at once, as when the
-evaluator catches up: from the first record until every mail is handed over, each to one recipient. Nothing here
-passes or fails by a time; a mail that is missing or was sent twice ends the run with 1.
+Latency is from the answer to the decision that crosses a threshold until SES, the emulator's, has the mail:
+stream, meter, stream, evaluation, stream, message, notifier. The burst is of alerts that are recorded all at once,
+as when the evaluator catches up: from the first record until every mail is handed over, each to one recipient.
+Nothing here passes or fails by a time; a mail that is missing or was sent twice ends the run with 1.
 """
 
 import argparse

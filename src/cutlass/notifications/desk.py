@@ -9,7 +9,7 @@ from cutlass.notifications.calling import Webhooks
 from cutlass.notifications.digests import Digests
 from cutlass.notifications.mail import Mailer
 from cutlass.notifications.queues import Queues
-from cutlass.notifications.telling import AlertBook, Teller
+from cutlass.notifications.telling import AlertBook, Remembered, Teller
 from cutlass.notifications.webhook import Caller
 from cutlass.storage import Store, open_store
 
@@ -47,10 +47,10 @@ class Desk:
         ses = Aws(SES, self._aws_region, endpoint=self._settings.endpoint)
         return Mailer(ses, load_emails(), self._settings.mail_from, lambda email: email.resource(*where))
 
-    @cached_property
     def teller(self) -> Teller:
-        """What tells an alert."""
-        return Teller(self._book, self.store.deliveries, self.mailer, self.queues, self.store.clock)
+        """Make what tells the alerts of one batch."""
+        book = Remembered(self._book)
+        return Teller(book, self.store.deliveries, self.mailer, self.queues, self.store.clock)
 
     @cached_property
     def digests(self) -> Digests:

@@ -53,6 +53,24 @@ class AlertBook(Protocol):
         """Return what an organisation has set, or what its plan sets for it."""
 
 
+class Remembered:
+    """A book whose settings are read once per organisation: for one batch, whose alerts are often of one."""
+
+    def __init__(self, book: AlertBook) -> None:
+        self._book = book
+        self._settings: dict[str, AlertSettings] = {}
+
+    def alert(self, org_id: str, alert_id: str) -> Alert:
+        """Return the record of an alert; raises `NotFoundError`."""
+        return self._book.alert(org_id, alert_id)
+
+    def settings(self, org_id: str) -> AlertSettings:
+        """Return what an organisation has set, as it was when it was asked for first."""
+        if org_id not in self._settings:
+            self._settings[org_id] = self._book.settings(org_id)
+        return self._settings[org_id]
+
+
 @dataclass(slots=True)
 class Told:
     """What came of telling an alert, by number."""
