@@ -210,7 +210,7 @@ def _last_told(right: Any) -> Any:
 
 
 def _same_id(_: Any) -> Any:
-    return lambda subject, threshold, kind, cycle, at_ms: f"{threshold}{kind}"
+    return lambda subject, threshold, kind, cycle, at_ms, place: f"{threshold}{kind}"
 
 
 MUTANTS = {

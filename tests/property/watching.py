@@ -106,17 +106,15 @@ def _of_step(alerts: list[Alert], history: History) -> list[str]:
             found.append(f"{len(told)} of {len(some)} alerts of a look are told")
         elif some and any(alert.told_by != told[0].alert_id for alert in some if not alert.tell):
             found.append("an alert that is not told does not name the one that is")
-        elif len(some) > 1 and {_weight(a) for a in some if a.threshold.endswith("%")} == {
-            _weight(a) for a in some
-        }:
+        elif some and all(alert.threshold.endswith("%") for alert in some):
             best = max if kind is AlertKind.CROSSED else min
             if _weight(told[0]) != best(_weight(alert) for alert in some):
                 found.append(f"{told[0].threshold} was told of {[alert.threshold for alert in some]}")
     return found
 
 
-def _weight(alert: Alert) -> float:
-    return float(alert.threshold.removesuffix("%")) if alert.threshold.endswith("%") else -1.0
+def _weight(alert: Alert) -> int:
+    return int(alert.threshold.removesuffix("%"))
 
 
 @dataclass
@@ -129,7 +127,7 @@ class Purse:
     granted: int = 0
     period: int = 0
     tick: int = 0
-    watch: Watch = Watch()
+    watch: Watch = field(default_factory=Watch)
     alerts: list[Alert] = field(default_factory=list)
 
     def top_up(self, units: int) -> None:

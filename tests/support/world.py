@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from botocore.credentials import Credentials
 
 from cutlass.contracts import load_catalogue, load_tables, load_topology
+from cutlass.domain.alerts import Alert
 from cutlass.domain.allotments import Allotment
 from cutlass.domain.decisions import Decision, DecisionRequest
 from cutlass.domain.errors import UnavailableError
@@ -21,8 +22,10 @@ from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import Pool
 from cutlass.domain.regions import Claim
 from cutlass.domain.reservations import Reservation
+from cutlass.functions.alert_outbox import message_of
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store, keys
+from cutlass.storage.alert_rounds import Round
 from cutlass.storage.compensation import Compensated
 from cutlass.storage.dynamo import Tally
 from cutlass.storage.housekeeping import Kept
@@ -146,6 +149,28 @@ class World:
         records = self.records(region, "usage-credits", "meter")
         self.stores[region].meter.record(records)
         return records
+
+    @by_itself
+    def watch(self, region: str = "london") -> list[Record]:
+        """Run what decides on alerts over all that is new in the usage; returns the records it saw."""
+        records = self.records(region, "usage", "alert-evaluator")
+        self.stores[region].alert_evaluator.record(records)
+        return records
+
+    @by_itself
+    def look(self, region: str = "london") -> Round:
+        """Take the looks for alerts that are due in a region."""
+        return self.stores[region].alert_rounds.run(600)
+
+    @by_itself
+    def told(self, region: str = "london") -> list[Alert]:
+        """The organisation's alerts as a region knows them, the oldest first."""
+        return self.stores[region].alerts.history(self.org, limit=10_000).items[::-1]
+
+    def messages(self, region: str = "london") -> list[str]:
+        """The ids of the alerts for which the outbox of a region has a message to send, of all that is new."""
+        records = self.records(region, "alerts", "alert-outbox")
+        return [message["alert_id"] for record in records if (message := message_of(record, region))]
 
     @by_itself
     def compensate(self, region: str) -> Compensated:

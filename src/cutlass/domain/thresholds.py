@@ -132,7 +132,8 @@ def of_usage(
         units = mark_units(threshold, usage.limit)
         reached = units is not None and usage.used >= units
         sights.append(_Sight(threshold, units or 0, reached, not reached and not subject.only_rises))
-    sights.sort(key=lambda sight: (sight.units, sight.threshold.name))
+    # Of a small limit several shares are the same unit: the greater one weighs more.
+    sights.sort(key=lambda sight: (sight.units, sight.threshold.value))
     kinds = AlertKind.CROSSED, AlertKind.RESOLVED
 
     def before(sight: _Sight) -> int:
@@ -200,7 +201,7 @@ def _told(
         marks[name] = mark
         found[kind].append(
             Alert(
-                alert_id=alert_id(subject, name, kind, mark.cycle, at_ms),
+                alert_id=alert_id(subject, name, kind, mark.cycle, at_ms, len(found[kind])),
                 org_id=subject.org_id,
                 scope=subject.scope,
                 meter=subject.meter,
@@ -235,10 +236,13 @@ def _tell(alerts: list[Alert], chosen: Alert | None) -> list[Alert]:
     ]
 
 
-def alert_id(subject: Subject, threshold: str, kind: AlertKind, cycle: int, at_ms: int) -> str:
-    """Name an alert; names sort by time, and end in what it is: scope, meter, threshold, period and cycle."""
+def alert_id(subject: Subject, threshold: str, kind: AlertKind, cycle: int, at_ms: int, place: int = 0) -> str:
+    """Name an alert; names sort by time, and end in what it is: scope, meter, threshold, period and cycle.
+
+    `place` orders what one look found.
+    """
     what = digest(subject.org_id, subject.scope, subject.meter, threshold, subject.period, str(kind), str(cycle))
-    return f"{at_ms:013d}-{what[:8].hex()}"
+    return f"{at_ms:013d}-{place:02d}-{what[:8].hex()}"
 
 
 def applicable(
