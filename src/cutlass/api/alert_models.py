@@ -116,16 +116,12 @@ class QuietHoursBody(Strict):
         return self
 
 
-def _by_role(value: object) -> object:
-    return {"owner": value} if isinstance(value, list) else value
-
-
 class AlertsBody(Strict):
     """What an organisation wants to be told of."""
 
     thresholds: list[ThresholdBody] = Field(max_length=MAX_THRESHOLDS)
     meters: Annotated[list[MeterName], Field(min_length=1), AfterValidator(_once)] | None = None
-    recipients: Annotated[RecipientsBody, BeforeValidator(_by_role)] = RecipientsBody()
+    recipients: RecipientsBody = RecipientsBody()
     webhook: WebhookBody | None = None
     quiet_hours: QuietHoursBody | None = None
     digest: Literal["off", "hourly", "daily"] = "off"
