@@ -9,7 +9,7 @@ from cutlass.cli.output import print_json, print_line, print_table
 
 alerts = typer.Typer(no_args_is_help=True, help="Show and set what an organisation is told of.")
 
-_SHOWN = ["at", "scope", "meter", "kind", "threshold", "period", "previous_value", "current_value", "told"]
+_COLUMNS = ["at", "scope", "what", "period", "value", "told"]
 
 
 @alerts.command("show")
@@ -71,7 +71,7 @@ def history(
     if not page["items"]:
         print_line(f"alerts of {org}: none yet")
         return
-    print_table(f"alerts of {org}", _SHOWN, [[item[name] for name in _SHOWN] for item in page["items"]])
+    print_table(f"alerts of {org}", _COLUMNS, [_row(item) for item in page["items"]])
     if page["next"]:
         print_line(f"more with --cursor {page['next']}")
 
@@ -132,6 +132,12 @@ def _threshold(threshold: dict[str, Any]) -> str:
     value = threshold["value"]
     name = {"percent": f"{value}%", "units": f"{value} units", "balance": f"credits below {value}"}
     return name[threshold["kind"]] + (f" of {threshold['meter']}" if threshold["meter"] else "")
+
+
+def _row(item: dict[str, Any]) -> list[Any]:
+    kind = item["kind"].replace("_", " ")
+    what = kind if kind == "test" else f"{item['threshold']} of {item['meter']} {kind}"
+    return [item["at"], item["scope"], what, item["period"], item["current_value"], item["told"]]
 
 
 def _hours(quiet: dict[str, Any] | None) -> str | None:

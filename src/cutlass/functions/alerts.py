@@ -13,10 +13,12 @@ edge = Edge()
 handler = edge.handler
 
 READ = Access(Scope.USAGE_READ)
+SETTINGS = Access(Scope.USAGE_READ, member_role=Role.ADMIN)
+"""A webhook's address may be a secret by itself, so not every member sees the settings."""
 WRITE = Access(Scope.ADMIN, member_role=Role.ADMIN)
 
 
-@edge.route("GET", "/orgs/<org>/alerts", READ)
+@edge.route("GET", "/orgs/<org>/alerts", SETTINGS)
 def get_alerts(call: Call) -> Response:
     """Show what an organisation is told of."""
     call.query(NoQuery)

@@ -28,13 +28,15 @@ _REMEMBERED = 10_000
 class Due:
     """One look that is due, at a user, the organisation (a `user_id` of nothing), or it and all its users (None).
 
-    `after` says up to where its users were looked at: region, meter and name on the roster.
+    `after` says up to where its users were looked at: a roster and a name on it. `before` asks for the period
+    before, too.
     """
 
     key: keys.Key
     org_id: str
     user_id: str | None
-    after: tuple[str, str, str] | None = None
+    after: tuple[str, str] | None = None
+    before: bool = False
 
 
 class AlertDues:
@@ -88,8 +90,9 @@ class AlertDues:
             self._dynamo.put(self._table, due_item(self.region, org_id, user_id, at, cause))
 
     def everyone(self, organisation: Organisation, cause: str) -> None:
-        """Note that an organisation and all its users are to be looked at now."""
-        self._dynamo.put(self._table, due_item(self.region, organisation.org_id, None, self._clock(), cause))
+        """Note that an organisation and all its users are to be looked at now, for two periods."""
+        item = due_item(self.region, organisation.org_id, None, self._clock(), cause)
+        self._dynamo.put(self._table, item | {"before": True})
 
     def later(self, org_id: str, at: datetime) -> None:
         """Note that an organisation is to be looked at again, in the whole minute behind a time; once a minute."""
@@ -106,17 +109,18 @@ class AlertDues:
         until = f"{to_millis(self._clock()):013d}~"
         for item in self._dynamo.query(self._table, keys.due(self.region), between=("0", until), limit=_PAGE):
             after = item.get("after")
-            yield Due((item["pk"], item["sk"]), item["org"], item.get("user"), tuple(after) if after else None)
+            place = (after[0], after[1]) if after else None
+            yield Due((item["pk"], item["sk"]), item["org"], item.get("user"), place, item.get("before", False))
 
     def done(self, due: Due) -> None:
         """Forget a look that was taken."""
         self._dynamo.delete(self._table, *due.key)
 
-    def reached(self, due: Due, after: tuple[str, str, str]) -> None:
+    def reached(self, due: Due, after: tuple[str, str]) -> None:
         """Note how far a look at all users has come."""
         pk, sk = due.key
-        item: Item = {"pk": pk, "sk": sk, "org": due.org_id, "user": due.user_id, "after": list(after)}
-        self._dynamo.put(self._table, item)
+        item: Item = {"pk": pk, "sk": sk, "org": due.org_id, "user": due.user_id}
+        self._dynamo.put(self._table, item | {"after": list(after), "before": due.before})
 
 
 def due_item(region: str, org_id: str, user_id: str | None, at: datetime, cause: str) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """The scheduled part of alerts: the looks that are due, and what a region finds when it takes another's place."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from cutlass.domain.depots import of_depot
 from cutlass.domain.organisations import Organisation
+from cutlass.domain.periods import Period
 from cutlass.domain.plans import Catalogue
+from cutlass.domain.pools import FIRST_EPOCH
 from cutlass.domain.stripes import unstriped
 from cutlass.storage import keys
 from cutlass.storage.alert_dues import AlertDues, Due
@@ -87,48 +89,72 @@ class AlertRounds:
         organisation, _ = self._directory.find(due.org_id)
         if organisation is None:
             return True
-        period = organisation.period_at(self._catalogue, self._clock()).key
-        meters = list(organisation.plan_at(self._catalogue, self._clock()).meters)
         found.looks += 1
-        if due.user_id:
-            found.alerts += self._evaluator.look(Look(due.org_id, due.user_id, meter, period) for meter in meters)
-            return True
-        found.alerts += self._evaluator.look(Look(due.org_id, None, meter, period) for meter in meters)
+        periods = self._periods(organisation, before=due.before)
         if due.user_id is not None:
+            found.alerts += self._look(due.org_id, [due.user_id or None], periods)
             return True
-        everyone = self._users(organisation, meters, period, due.after)
-        while users := list(islice(everyone, _USERS)):
-            looks = {(of, name): Look(due.org_id, name, of, period) for _, of, name in users}
-            found.alerts += self._evaluator.look(looks.values())
+        if due.after is None:
+            found.alerts += self._look(due.org_id, [None], periods)
+        everyone = self._users(organisation, periods, due.after)
+        while places := list(islice(everyone, _USERS)):
+            names = dict.fromkeys(user_id for _, user_id in places)
+            found.alerts += self._look(due.org_id, names, periods)
             if self._monotonic() >= end:
-                self._dues.reached(due, users[-1])
+                self._dues.reached(due, places[-1])
                 return False
         return True
 
+    def _look(self, org_id: str, users: Iterable[str | None], periods: Mapping[Period, Iterable[str]]) -> int:
+        return self._evaluator.look(
+            Look(org_id, user_id, meter, period.key)
+            for user_id in users
+            for period, meters in periods.items()
+            for meter in meters
+        )
+
+    def _periods(self, organisation: Organisation, *, before: bool) -> dict[Period, list[str]]:
+        """The period of now and, if wanted, the one before, with the meters of their plans."""
+        now = organisation.period_at(self._catalogue, self._clock())
+        moments = [now.start, now.start - timedelta(milliseconds=1)] if before else [now.start]
+        return {
+            organisation.period_at(self._catalogue, moment): list(
+                organisation.plan_at(self._catalogue, moment).meters
+            )
+            for moment in moments
+        }
+
     def _users(
-        self, organisation: Organisation, meters: Iterable[str], period: str, after: tuple[str, str, str] | None
-    ) -> Iterator[tuple[str, str, str]]:
-        """Whoever has an allotment of the period: region, meter and user, behind the place that was reached."""
-        for region in self._directory.topology.regions:
-            for meter in meters:
-                if after is not None and after[:2] != (region, meter):
-                    continue
-                roster = keys.roster(region, organisation.org_id, meter, period)
-                for line in self._dynamo.query(self._limits, roster, after=after[2] if after else None):
-                    user_id, stripe = unstriped(line["sk"])
-                    if not stripe and not of_depot(user_id):
-                        yield region, meter, user_id
-                after = None
+        self,
+        organisation: Organisation,
+        periods: Mapping[Period, Iterable[str]],
+        after: tuple[str, str] | None,
+    ) -> Iterator[tuple[str, str]]:
+        """Whoever has an allotment of the periods: the roster and the name, behind the place that was reached."""
+        rosters = [
+            keys.roster(region, organisation.org_id, meter, period.key)
+            for region in self._directory.topology.regions
+            for period, meters in periods.items()
+            for meter in meters
+        ]
+        if after is not None and after[0] in rosters:
+            rosters = rosters[rosters.index(after[0]) :]
+        for roster in rosters:
+            behind = after[1] if after and after[0] == roster else None
+            for line in self._dynamo.query(self._limits, roster, after=behind):
+                user_id, stripe = unstriped(line["sk"])
+                if not stripe and not of_depot(user_id):
+                    yield roster, user_id
 
     def _take_over(self) -> None:
         """Where this region's part has changed, note that everyone at home there is to be looked at."""
         states = self._homes.states()
         for name, state in states.items():
-            if self._homes.of(name) != self._homes.region:
+            if state.epoch <= FIRST_EPOCH or self._homes.of(name) != self._homes.region:
                 continue
             key = keys.watched(self._homes.region, name)
             item = self._dynamo.get(self._table, *key)
-            if (item["epoch"] if item else 1) >= state.epoch:
+            if item and item["epoch"] >= state.epoch:
                 continue
             for organisation in self._directory.every(home=name):
                 self._dues.everyone(organisation, f"epoch{state.epoch}")
