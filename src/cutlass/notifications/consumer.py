@@ -115,9 +115,10 @@ def _receives(record: dict[str, Any]) -> int:
 
 def _note(queue: str, record: dict[str, Any], problem: BaseException, log: FailureLog) -> None:
     told = problem.message if isinstance(problem, CutlassError) else f"{type(problem).__name__}: {problem}"
-    details = {"queue": queue, "message_id": record["messageId"], "receives": _receives(record), "reason": told}
+    details = {"queue": queue, "message_id": record["messageId"], "receives": _receives(record)}
     if isinstance(problem, CutlassError):
-        logger.warning("message failed", **details)
+        # The reason may name people's addresses: it is on record, and not in the log.
+        logger.warning("message failed", code=problem.code, **details)
     else:
         logger.error("message failed", exc_info=problem, **details)
     try:

@@ -65,7 +65,7 @@ class Digests:
         return done
 
     def _one(self, group: list[Held], done: Released) -> None:
-        org_id, target = group[0].org_id, group[0].target
+        org_id = group[0].org_id
         try:
             sent = self._send(group)
         except (RefusedError, TemplateError) as error:
@@ -76,7 +76,7 @@ class Digests:
             logger.warning("a digest waits", org_id=org_id, reason=error.message)
             done.failures += 1
         except Exception:  # whatever is wrong with one organisation's, the others are told
-            logger.exception("a digest failed", org_id=org_id, target=target)
+            logger.exception("a digest failed", org_id=org_id)
             done.failures += 1
         else:
             done.mails += sent > 0
