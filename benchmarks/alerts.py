@@ -28,9 +28,11 @@ from benchmarks.gateway import calling, platform
 from benchmarks.load import percentile
 from benchmarks.machine import describe, in_words
 from benchmarks.stage import REGION
-from cutlass.contracts import load_catalogue, load_topology
+from cutlass.contracts import load_catalogue, load_queues, load_topology
 from cutlass.domain.alerts import Alert, AlertKind, user_scope
+from cutlass.notifications.digests import NOTIFICATIONS
 from cutlass.platform.local import ACCOUNT, ENVIRONMENT
+from cutlass.platform.queues import messages_in
 from cutlass.platform.wire import Wire
 from cutlass.storage import Store, keys
 from cutlass.storage.alert_items import alert_to_item
@@ -123,13 +125,15 @@ def _burst(put: Any, wire: Wire, number: int) -> dict[str, Any]:
         for _ in pool.map(lambda place: store.dynamo.put(table, _record(org, place)), range(number)):
             pass
     recorded = time.time()
-    there, since = 0, time.time()
-    while there < number and time.time() - since < _STALLED_SECONDS:
+    queue = load_queues()[NOTIFICATIONS].resource(ENVIRONMENT, REGION)
+    mails, left, since = [], -1, time.time()
+    while len(mails) < number and time.time() - since < _STALLED_SECONDS:
         time.sleep(2)
-        now = len(_mails(wire, address))
-        since = time.time() if now > there else since
-        there = now
-        _tell(f"handed over {there:,} of {number:,}")
+        now = messages_in(wire, queue)
+        _tell(f"{now:,} messages wait")
+        if not now:  # all that was sent is told; the mails themselves are many to look at
+            mails = _mails(wire, address)
+        since, left = (time.time() if now != left else since), now
     mails = _mails(wire, address)
     texts = Counter(mail["BodyText"] for mail in mails)
     ended = max((mail["Timestamp"] for mail in mails), default=began)
