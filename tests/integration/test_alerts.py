@@ -9,6 +9,7 @@ import pytest
 
 from cutlass.domain.alerts import AlertKind, AlertSettings, Threshold, ThresholdKind, ThresholdScope
 from cutlass.domain.errors import UnavailableError
+from cutlass.storage import alert_rounds
 from tests.support.faults import CrashError, Faults
 from tests.support.world import World
 
@@ -274,6 +275,7 @@ def test_a_consumer_that_dies_between_any_two_steps_neither_loses_nor_repeats(wo
                 continue
             break
     assert faults.injected, "no fault was injected"
+    assert not world.audit()
     names = Counter(a.threshold for a in world.told() if a.scope == "user:ann")
     assert names == {"50%": 1, "80%": 1, "90%": 1, "100%": 1}
     assert sorted(world.messages()) == sorted(a.alert_id for a in world.told() if a.tell)
@@ -297,6 +299,22 @@ def test_a_batch_of_many_users_reads_little_and_writes_one_watch_per_alert(world
     with world.counting() as counted:
         world.stores["london"].alert_evaluator.record(records)
     assert not counted.requests["TransactWriteItems"], "looking again writes nothing"
+
+
+def test_a_look_at_everyone_goes_on_where_its_time_was_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alert_rounds, "_USERS", 3)
+    founded(world, Threshold(ThresholdKind.PERCENT, 90))
+    names = [f"user{number:03}" for number in range(10)]
+    for name in names:
+        world.stores["london"].organisations.put_user(world.org, name, limits={"requests": 10})
+        spend(world, 6, user=name)
+    settle(world)
+    set_alerts(world, Threshold(ThresholdKind.PERCENT, 50, scope=ThresholdScope.USERS))
+    runs = [world.stores["london"].alert_rounds.run(0)]
+    while not runs[-1].whole:
+        runs.append(world.stores["london"].alert_rounds.run(0))
+    assert len(runs) >= 3, "no run has the time for more than a page"
+    assert sorted(a.scope for a in world.told()) == [f"user:{name}" for name in names]
 
 
 def test_settings_are_kept_at_home_and_their_secret_is_shown_once(world: World) -> None:
@@ -347,3 +365,19 @@ def test_a_test_is_told_and_in_the_history(world: World) -> None:
     made = world.stores["sydney"].alerts.test(world.org)
     assert world.messages() == [made.alert_id]
     assert [a.kind for a in world.told()] == [AlertKind.TEST]
+
+
+def test_a_look_counts_what_another_look_was_started_by(world: World) -> None:
+    """Sydney's allotment is still to come when London's usage crosses: Sydney's day says what was spent there."""
+    founded(world)
+    spend(world, 45, "sydney")
+    world.meter("sydney")
+    world.replicator.collect()
+    world.replicator._travelling = [c for c in world.replicator._travelling if c.table != "usage-credits"]
+    world.replicate()
+    world.watch()
+    assert not users(world)
+    spend(world, 45)
+    world.meter()
+    world.watch()
+    assert {(name, value) for _, name, value in users(world)} == {("50%", 90), ("80%", 90), ("90%", 90)}

@@ -16,7 +16,15 @@ LATE = 2 * 3600
 
 @pytest.fixture(autouse=True)
 def _regions_as_they_were(world: World) -> Iterator[None]:
-    """The state of a region is the engine's: every test begins and ends with all of them serving."""
+    """The state of a region is the engine's: every test begins and ends with all of them serving.
+
+    So are the organisations of other worlds, which nobody takes over here.
+    """
+    for store in world.stores.values():
+        every = store.directory.every
+        store.directory.every = lambda every=every, **asked: (  # type: ignore[method-assign, misc]
+            organisation for organisation in every(**asked) if organisation.org_id == world.org
+        )
     yield
     for keeper, store in world.stores.items():
         for region in world.topology.regions:
@@ -199,3 +207,14 @@ def test_a_takeover_cut_short_is_finished_by_the_next_run(world: World) -> None:
     rounds._dues.everyone = looks  # type: ignore[method-assign]
     world.look("sydney")
     assert told(world, "sydney") == {("crossed", "50%"): 1}
+
+
+def test_a_crossing_in_the_last_period_of_a_region_that_was_lost_over_its_end_is_told(world: World) -> None:
+    world.now = world.now.replace(day=30, hour=23)
+    founded(world)
+    spend(world, 600, "london")
+    arrive(world)
+    world.pass_time(hours=2)
+    fence(world)
+    world.look("sydney")
+    assert [(a.period, a.threshold) for a in world.told("sydney")] == [("20261101T0000", "50%")]

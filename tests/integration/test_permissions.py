@@ -23,7 +23,7 @@ def test_every_function_that_has_tables_is_watched() -> None:
 def test_the_recovery_may_do_what_the_functions_it_runs_may() -> None:
     functions = load_functions()
     recovery = functions["stream-recovery"]
-    for name in ("meter", "terms", "compensator"):
+    for name in ("meter", "terms", "compensator", "alert-evaluator", "alert-outbox"):
         lacking = {
             table: access
             for table, access in functions[name].tables.items()
