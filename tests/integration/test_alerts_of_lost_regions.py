@@ -123,11 +123,13 @@ def test_what_was_told_long_before_the_loss_is_not_told_again_and_what_was_told_
         store.usage.beat()
     world.replicate()
     fence(world)
-    world.look("sydney")
-    assert told(world, "sydney")["crossed", "50%"] == (2 if seconds < LATE else 1)
-    world.look("sydney")
-    world.watch("sydney")
-    assert told(world, "sydney")["crossed", "50%"] == (2 if seconds < LATE else 1), "and then no more"
+    (alert,) = world.told("sydney")
+    for _ in range(2):
+        world.look("sydney")
+        world.watch("sydney")
+        assert world.messages("sydney") == ([alert.alert_id] if seconds < LATE else []), "by the id it had, once"
+        assert world.told("sydney") == [alert]
+        seconds = LATE
 
 
 def test_a_watch_that_arrived_without_its_alert_hides_nothing(world: World) -> None:

@@ -61,12 +61,14 @@ def test_a_share_is_reached_by_the_very_unit_that_makes_it(limit: int, value: in
     since=st.integers(0, 100),
 )
 def test_what_was_told_shortly_before_a_loss_is_told_again(marks: dict[str, Mark], since: int) -> None:
-    believed = rules.trusted(Watch(marks, 5, 3), since).marks
+    watch = rules.trusted(Watch(marks, 5, 3), since)
+    believed = watch.marks
     for name, mark in marks.items():
         if mark.at_ms < since:
             assert believed[name] == mark
         elif mark.open:
             assert name not in believed, "what was crossed is crossed anew"
+            assert watch.doubted[name] == mark
         else:
             assert believed[name].open, "what was over is over anew"
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from cutlass.domain.alerts import ON_RESOLVE, Alert, AlertKind, Threshold, ThresholdKind, ThresholdScope
 from cutlass.domain.grants import Grant
 from cutlass.domain.ids import digest
-from cutlass.domain.periods import Period, to_millis
+from cutlass.domain.periods import Period, from_millis, to_millis
 from cutlass.domain.plans import Allowance
 from cutlass.domain.pools import Pool
 
@@ -31,12 +31,15 @@ class Mark:
         When that was told last, in milliseconds since 1970.
     period : str
         The period in which it was crossed last.
+    alert : str
+        The id of the alert that told it last.
     """
 
     open: bool
     cycle: int
     at_ms: int
     period: str
+    alert: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,14 @@ class Watch:
         The figure when something was told last; None if nothing ever was.
     revision : int
         Rises with every change.
+    doubted : Mapping[str, Mark]
+        What a lost region told of thresholds shortly before: it counts as not told, and is told by the same id.
     """
 
     marks: Mapping[str, Mark] = field(default_factory=dict)
     value: int | None = None
     revision: int = 0
+    doubted: Mapping[str, Mark] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +195,20 @@ def _told(
     for sight in sights:
         name = sight.threshold.name
         known = marks.get(name)
+        doubt = None
         if sight.crossed and _tells(known, subject.period, realert):
-            kind, mark = (
-                crossing,
-                Mark(open=True, cycle=known.cycle + 1 if known else 1, at_ms=at_ms, period=subject.period),
-            )
+            doubt = _doubt(watch, name, subject.period)
+            cycle = doubt.cycle if doubt else known.cycle + 1 if known else 1
+            kind, mark = crossing, Mark(open=True, cycle=cycle, at_ms=at_ms, period=subject.period)
         elif sight.clear and known is not None and known.open:
             kind, mark = clearing, replace(known, open=False, at_ms=at_ms)
         else:
             continue
-        marks[name] = mark
+        new_id = doubt.alert if doubt else alert_id(subject, name, kind, mark.cycle, at_ms, len(found[kind]))
+        marks[name] = replace(mark, alert=new_id)
         found[kind].append(
             Alert(
-                alert_id=alert_id(subject, name, kind, mark.cycle, at_ms, len(found[kind])),
+                alert_id=new_id,
                 org_id=subject.org_id,
                 scope=subject.scope,
                 meter=subject.meter,
@@ -211,7 +218,7 @@ def _told(
                 previous_value=before(sight),
                 current_value=value,
                 limit=limit,
-                at=at,
+                at=from_millis(doubt.at_ms) if doubt else at,
             )
         )
     if not found[crossing] and not found[clearing]:
@@ -226,6 +233,12 @@ def _tells(known: Mark | None, period: str, realert: str) -> bool:
     if known is None:
         return True
     return not known.open and (realert == ON_RESOLVE or known.period != period)
+
+
+def _doubt(watch: Watch, name: str, period: str) -> Mark | None:
+    """What a lost region told of this very crossing, and may not have handed over."""
+    doubt = watch.doubted.get(name)
+    return doubt if doubt and doubt.alert and doubt.period == period else None
 
 
 def _tell(alerts: list[Alert], chosen: Alert | None) -> list[Alert]:
@@ -337,16 +350,19 @@ def credit_of(
 def trusted(watch: Watch, since_ms: int) -> Watch:
     """What a region that takes over believes of the lost one's watch.
 
-    What was told shortly before the loss may never have been handed over: it is told again. Of a threshold crossed
-    since `since_ms` nothing is known then, and one that was over since is still crossed.
+    What was told shortly before the loss may never have been handed over. A threshold crossed since `since_ms` is
+    doubted: it is told again, by the id it had, so that who has it already is not told twice. One that was over
+    since is still crossed.
     """
-    marks = {}
+    marks, doubted = {}, {}
     for name, mark in watch.marks.items():
         if mark.at_ms < since_ms:
             marks[name] = mark
-        elif not mark.open:
+        elif mark.open:
+            doubted[name] = mark
+        else:
             marks[name] = replace(mark, open=True)
-    return replace(watch, marks=marks)
+    return replace(watch, marks=marks, doubted=doubted)
 
 
 def merged(watches: Iterable[Watch]) -> Watch:
@@ -355,6 +371,7 @@ def merged(watches: Iterable[Watch]) -> Watch:
     The first is the one that is written; the revision is its.
     """
     own, *others = watches
+    doubted: dict[str, Mark] = {}
     marks, value, newest = dict(own.marks), own.value, max((m.at_ms for m in own.marks.values()), default=-1)
     for other in others:
         for name, mark in other.marks.items():
@@ -363,4 +380,5 @@ def merged(watches: Iterable[Watch]) -> Watch:
         latest = max((mark.at_ms for mark in other.marks.values()), default=-1)
         if latest > newest:
             value, newest = other.value, latest
-    return Watch(marks, value, own.revision)
+        doubted |= other.doubted
+    return Watch(marks, value, own.revision, doubted)

@@ -68,7 +68,13 @@ def alert_from_item(item: Item) -> Alert:
 def watch_to_item(watch: Watch, key: keys.Key, org_id: str, ttl: int | None) -> Item:
     """A watch as an item; `ttl` (Unix seconds) is None for one that belongs to no period."""
     marks = {
-        name: {"open": mark.open, "cycle": mark.cycle, "at": mark.at_ms, "period": mark.period}
+        name: {
+            "open": mark.open,
+            "cycle": mark.cycle,
+            "at": mark.at_ms,
+            "period": mark.period,
+            "alert": mark.alert,
+        }
         for name, mark in watch.marks.items()
     }
     return {
@@ -87,7 +93,8 @@ def watch_from_item(item: Item | None) -> Watch:
     if item is None:
         return Watch()
     marks = {
-        name: Mark(mark["open"], mark["cycle"], mark["at"], mark["period"]) for name, mark in item["marks"].items()
+        name: Mark(mark["open"], mark["cycle"], mark["at"], mark["period"], mark["alert"])
+        for name, mark in item["marks"].items()
     }
     return Watch(marks, item.get("value"), item["rev"])
 

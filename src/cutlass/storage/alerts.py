@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from heapq import merge
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from cutlass.domain.alerts import Alert, AlertKind, AlertSettings, org_scope
@@ -56,11 +56,14 @@ class Alerts:
         return self._settings.get(org_id).settings
 
     def alert(self, org_id: str, alert_id: str) -> Alert:
-        """Read one alert; raises `NotFoundError`."""
-        regions = self._directory.topology.regions
-        found = self._dynamo.batch_get({self._table: [keys.alert(name, org_id, alert_id) for name in regions]})
-        for item in found.values():
-            return alert_from_item(item)
+        """Read one alert, as this region recorded it or, failing that, another; raises `NotFoundError`."""
+        here = self._directory.region
+        others = [name for name in self._directory.topology.regions if name != here]
+        wanted = [keys.alert(name, org_id, alert_id) for name in (here, *others)]
+        found = self._dynamo.batch_get({self._table: wanted})
+        for key in wanted:
+            if item := found.get((self._table, *key)):
+                return alert_from_item(item)
         raise NotFoundError(f"organisation {org_id!r} has no alert {alert_id!r}")
 
     def history(self, org_id: str, *, limit: int = 50, after: dict[str, Any] | None = None) -> Page[Alert]:
@@ -69,7 +72,9 @@ class Alerts:
         before = f"alert#{after['alert']}" if after else _NEWEST
         rows = [self._newest(name, org_id, before, limit) for name in self._directory.topology.regions]
         newest = merge(*rows, key=lambda alert: alert.alert_id, reverse=True)
-        found = list(islice(newest, limit + 1))
+        # What a region that took over told again has the id it had.
+        once = (next(same) for _, same in groupby(newest, key=lambda alert: alert.alert_id))
+        found = list(islice(once, limit + 1))
         return Page(found) if len(found) <= limit else Page(found[:limit], {"alert": found[limit - 1].alert_id})
 
     def _newest(self, region: str, org_id: str, before: str, limit: int) -> Iterator[Alert]:
