@@ -21,11 +21,12 @@ SUBJECT = "through the local gateway"
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A running platform: its London gateway, and a service's token for it."""
+    """A running platform: its London gateway, a service's token for it, and where its AWS APIs are."""
 
     host: str
     port: int
     token: str
+    endpoint: str
 
 
 @contextmanager
@@ -39,8 +40,8 @@ def platform() -> Iterator[Platform]:
             ready = json.loads(_cutlass(["up", "--detach", "--json"], environment))
             address = urlsplit(ready["regions"][REGION]["url"])
             token = _cutlass(["token", "--region", REGION, "--service"], environment).strip()
-            running = Platform(address.hostname or "", address.port or 0, token)
-            put = _caller(running, "PUT")
+            running = Platform(address.hostname or "", address.port or 0, token, ready["aws_endpoint"])
+            put = calling(running, "PUT")
             put(f"/orgs/{ORG}", {"plan": "enterprise", "home_region": REGION})
             for user in USERS:
                 put(f"/orgs/{ORG}/users/{user}", {"limits": {}})
@@ -57,7 +58,7 @@ def http_calls(running: Platform, clients: int) -> list[Call]:
     turns = itertools.count()
 
     def client() -> Call:
-        post = _caller(running, "POST")
+        post = calling(running, "POST")
 
         def call() -> None:
             answer = post("/usage-check", {"user_id": USERS[next(turns) % len(USERS)], "org_id": ORG})
@@ -69,7 +70,8 @@ def http_calls(running: Platform, clients: int) -> list[Call]:
     return [client() for _ in range(clients)]
 
 
-def _caller(running: Platform, method: str) -> Any:
+def calling(running: Platform, method: str) -> Any:
+    """Make a client that keeps a connection of its own, for requests of one method with a path and a body."""
     connection = http.client.HTTPConnection(running.host, running.port, timeout=30)
     headers = {"Authorization": f"Bearer {running.token}", "Content-Type": "application/json"}
 

@@ -30,7 +30,7 @@ locals {
     sqs = {
       Effect    = "Allow"
       Principal = "*"
-      Action    = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"]
+      Action    = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"]
       Resource  = "arn:aws:sqs:${var.aws_region}:${var.aws_account_id}:${local.project}-*"
     }
   }

@@ -19,6 +19,9 @@ locals {
         streams              = []
         queues               = []
         schedules            = []
+        sends                = []
+        delays               = false
+        mails                = false
       },
       function,
       {
@@ -34,6 +37,7 @@ locals {
   # Handlers do not know where they run but by this. AWS_REGION and credentials are Lambda's own.
   function_environment = {
     CUTLASS_ENVIRONMENT          = var.environment
+    CUTLASS_MAIL_FROM            = local.mail_from
     CUTLASS_REGION               = var.region
     LOG_LEVEL                    = "INFO"
     POWERTOOLS_METRICS_NAMESPACE = "Cutlass"

@@ -139,6 +139,30 @@ locals {
           Condition = {}
         },
         {
+          Sid    = "DelayMessages"
+          Effect = "Allow"
+          Action = ["sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"]
+          Resource = [
+            for source in function.delays ? function.queues : [] : "${local.queue_arn_base}:${local.queue_names[source.queue]}"
+          ]
+          Condition = {}
+        },
+        {
+          Sid       = "SendMessages"
+          Effect    = "Allow"
+          Action    = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+          Resource  = [for queue in function.sends : "${local.queue_arn_base}:${local.queue_names[queue]}"]
+          Condition = {}
+        },
+        {
+          # One sender, by the templates of the contract. SES asks for the right to each of the three kinds of resources.
+          Sid       = "SendMail"
+          Effect    = "Allow"
+          Action    = ["ses:SendEmail", "ses:SendTemplatedEmail"]
+          Resource  = [for arn in function.mails ? local.mail_arns : [] : arn]
+          Condition = { StringEquals = { "ses:FromAddress" = local.mail_from } }
+        },
+        {
           Sid    = "LeaveFailures"
           Effect = "Allow"
           Action = ["sqs:SendMessage"]
@@ -153,7 +177,7 @@ locals {
           Effect = "Allow"
           Action = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource = [
-            for arn in length(concat(function.queues, function.streams, function.schedules)) > 0 ? [local.key_arns[var.region].messages] : [] : arn
+            for arn in length(concat(function.queues, function.streams, function.schedules, function.sends)) > 0 ? [local.key_arns[var.region].messages] : [] : arn
           ]
           Condition = { StringEquals = { "kms:ViaService" = "sqs.${var.aws_region}.amazonaws.com" } }
         },

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cutlass.contracts import Access, Function, load_functions, load_topology
+from cutlass.contracts import Access, Function, load_emails, load_functions, load_tables, load_topology
 from tests.infra.plans import WORKSPACES, Planner, Resource, planner
 from tests.infra.policies import Statement, as_list
 from tests.support.permissions import READS
@@ -44,7 +44,7 @@ def granted(statements: list[Statement], own: str, workspace: str) -> set[tuple[
     arns = {
         f"arn:aws:dynamodb:{facts.aws_region}:{account}:table/cutlass-tech-{table}-test": (region, table)
         for region, facts in REGIONS.items()
-        for table in ("usage-credits", "organisations", "ledger", "usage")
+        for table in load_tables()
     }
     return {
         (action, *arns[arn])
@@ -162,6 +162,29 @@ def test_a_role_reaches_the_streams_and_queues_of_the_contract_and_its_own_logs(
     (logs,) = (statement for statement in role("dev-london", name) if statement["Sid"] == "WriteOwnLogs")
     group = f"/aws/lambda/cutlass-tech-{name}-dev-london"
     assert logs["Resource"] == f"arn:aws:logs:eu-west-2:111111111111:log-group:{group}:*"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_role_sends_and_delays_messages_of_the_queues_of_the_contract(name: str) -> None:
+    function = FUNCTIONS[name]
+    assert queues_of(name, "SendMessages") == set(function.sends)
+    taken = {source.queue for source in function.queues}
+    assert queues_of(name, "DelayMessages") == (taken if function.delays else set())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_role_sends_mail_from_one_address_by_the_contracts_templates_or_none(name: str) -> None:
+    allowed = [statement for statement in role("dev-london", name) if "ses:SendEmail" in statement["Action"]]
+    if not FUNCTIONS[name].mails:
+        assert not allowed
+        return
+    (statement,) = allowed
+    base = "arn:aws:ses:eu-west-2:111111111111"
+    (domain,) = (arn.rpartition("/")[2] for arn in statement["Resource"] if ":identity/" in arn)
+    templates = {f"{base}:template/{email.resource('dev', 'london')}" for email in load_emails().values()}
+    set_arn = f"{base}:configuration-set/cutlass-tech-mail-dev-london"
+    assert set(statement["Resource"]) == {f"{base}:identity/{domain}", set_arn, *templates}
+    assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": f"alerts@{domain}"}}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

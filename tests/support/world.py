@@ -5,6 +5,7 @@ stands still unless the test moves it.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from botocore.credentials import Credentials
 
 from cutlass.contracts import load_catalogue, load_tables, load_topology
+from cutlass.domain.alerts import NEVER, Alert, AlertKind
 from cutlass.domain.allotments import Allotment
 from cutlass.domain.decisions import Decision, DecisionRequest
 from cutlass.domain.errors import UnavailableError
@@ -21,8 +23,11 @@ from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import Pool
 from cutlass.domain.regions import Claim
 from cutlass.domain.reservations import Reservation
+from cutlass.functions.alert_outbox import message_of
 from cutlass.platform.streams import Record, StreamReader
 from cutlass.storage import Store, keys
+from cutlass.storage.alert_items import alert_from_item
+from cutlass.storage.alert_rounds import Round
 from cutlass.storage.compensation import Compensated
 from cutlass.storage.dynamo import Tally
 from cutlass.storage.housekeeping import Kept
@@ -148,6 +153,28 @@ class World:
         return records
 
     @by_itself
+    def watch(self, region: str = "london") -> list[Record]:
+        """Run what decides on alerts over all that is new in the usage; returns the records it saw."""
+        records = self.records(region, "usage", "alert-evaluator")
+        self.stores[region].alert_evaluator.record(records)
+        return records
+
+    @by_itself
+    def look(self, region: str = "london") -> Round:
+        """Take the looks for alerts that are due in a region."""
+        return self.stores[region].alert_rounds.run(600)
+
+    @by_itself
+    def told(self, region: str = "london") -> list[Alert]:
+        """The organisation's alerts as a region knows them, the oldest first."""
+        return self.stores[region].alerts.history(self.org, limit=10_000).items[::-1]
+
+    def messages(self, region: str = "london") -> list[str]:
+        """The ids of the alerts for which the outbox of a region has a message to send, of all that is new."""
+        records = self.records(region, "alerts", "alert-outbox")
+        return [message["alert_id"] for record in records if (message := message_of(record, region))]
+
+    @by_itself
     def compensate(self, region: str) -> Compensated:
         """Run the consumer of a region's ledger over all that is new, its own and copies."""
         return self.stores[region].compensation.compensate(self.records(region, "ledger", "compensator"))
@@ -192,7 +219,20 @@ class World:
             holdings = Holdings(self, region)
             found += holdings.problems(meter)
             found += unlike_the_ledger(self, region, meter, holdings) if metered else []
-        return found
+        return found + self.alerts_twice()
+
+    @by_itself
+    def alerts_twice(self) -> list[str]:
+        """What was told more than once of one scope, meter, threshold and period, by one region."""
+        if self.stores["london"].alerts.settings(self.org).realert != NEVER:
+            return []
+        told: Counter[tuple[str, ...]] = Counter()
+        for region, store in self.stores.items():
+            items = store.dynamo.query(store.settings.table(keys.ALERTS), keys.alerts(region, self.org))
+            for alert in (alert_from_item(item) for item in items if item["sk"].startswith("alert#")):
+                if alert.kind is not AlertKind.TEST:
+                    told[region, alert.scope, alert.meter, alert.kind, alert.threshold, alert.period] += 1
+        return [f"{what} was told {times} times" for what, times in told.items() if times > 1]
 
     def held(self, region: str, meter: str) -> tuple[list[Pool], dict[tuple[str, str], Allotment]]:
         """A region's pools and, by user and period, its allotments."""

@@ -64,6 +64,7 @@ override_data {
         organisations = { name = "cutlass-tech-organisations-of-home" }
         ledger        = { name = "cutlass-tech-ledger-of-home" }
         usage         = { name = "cutlass-tech-usage-of-home" }
+        alerts        = { name = "cutlass-tech-alerts-of-home" }
       }
     }
   }

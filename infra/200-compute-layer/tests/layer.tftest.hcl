@@ -68,6 +68,7 @@ override_data {
         organisations = { name = "cutlass-tech-organisations-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-organisations-test/stream/1" }
         ledger        = { name = "cutlass-tech-ledger-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-ledger-test/stream/1" }
         usage         = { name = "cutlass-tech-usage-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-usage-test/stream/1" }
+        alerts        = { name = "cutlass-tech-alerts-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-alerts-test/stream/1" }
       }
     }
   }

@@ -92,11 +92,13 @@ Units = Annotated[int, Field(ge=0, le=MAX_UNITS)]
 PageSize = Annotated[int, BeforeValidator(_page_size)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A model that converts nothing and knows no other names than its own."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class PeriodBody(_Strict):
+class PeriodBody(Strict):
     """Where an organisation's periods begin."""
 
     anchor_day: int = Field(default=1, ge=1, le=31)
@@ -107,7 +109,7 @@ class PeriodBody(_Strict):
         return PeriodRule(anchor_day=self.anchor_day, time_zone=self.time_zone)
 
 
-class OrganisationBody(_Strict):
+class OrganisationBody(Strict):
     """What an organisation is to be."""
 
     plan: PlanName
@@ -116,14 +118,14 @@ class OrganisationBody(_Strict):
     status: Literal["active", "suspended"] = "active"
 
 
-class UserBody(_Strict):
+class UserBody(Strict):
     """What a user is to be."""
 
     limits: dict[MeterName, Units] = Field(default_factory=dict)
     usual_region: RegionName | None = None
 
 
-class GrantBody(_Strict):
+class GrantBody(Strict):
     """The credits to grant."""
 
     meter: MeterName
@@ -135,7 +137,7 @@ class GrantBody(_Strict):
     user_id: Identifier | None = None
 
 
-class RefundBody(_Strict):
+class RefundBody(Strict):
     """The charge to refund."""
 
     request_id: Identifier
@@ -145,7 +147,7 @@ class RefundBody(_Strict):
     refund_id: Annotated[Identifier | None, BeforeValidator(_given)] = None
 
 
-class ReservationBody(_Strict):
+class ReservationBody(Strict):
     """The units to set aside."""
 
     org_id: Identifier
@@ -156,17 +158,17 @@ class ReservationBody(_Strict):
     request_id: Annotated[Identifier | None, BeforeValidator(_given)] = None
 
 
-class CommitBody(_Strict):
+class CommitBody(Strict):
     """What the work of a reservation cost."""
 
     units: Annotated[Units | None, BeforeValidator(_given)] = None
 
 
-class NoQuery(_Strict):
+class NoQuery(Strict):
     """The query string of a route that takes none."""
 
 
-class PageQuery(_Strict):
+class PageQuery(Strict):
     """What every list takes."""
 
     limit: PageSize = DEFAULT_PAGE

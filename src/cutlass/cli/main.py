@@ -8,9 +8,12 @@ from typer.exceptions import Abort, TyperException
 
 from cutlass import __version__
 from cutlass.cli import (
+    alerts,
     api_commands,
+    dead_letters,
     deploy_commands,
     inspect_commands,
+    mail_commands,
     package,
     platform_commands,
     reconcile,
@@ -66,13 +69,17 @@ for command in (
     inspect_commands.doctor,
     inspect_commands.graph,
     inspect_commands.smoke,
+    mail_commands.mailbox,
 ):
     app.command()(command)
 app.add_typer(reservations.app, name="reservation")
 app.add_typer(api_commands.organisations, name="org")
 app.add_typer(api_commands.users, name="user")
+app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(region_commands.regions, name="region")
 app.add_typer(scaffold_commands.scaffold, name="scaffold")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(mail_commands.emails, name="emails")
 
 
 def _version(*, wanted: bool) -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from cutlass.contracts.folder import contracts_folder
 from cutlass.contracts.nodes import Document, Node
+from cutlass.domain.alerts import MAX_THRESHOLDS, Threshold, ThresholdKind, ThresholdScope
 from cutlass.domain.plans import MAX_UNITS, Allowance, AtEnd, Catalogue, Feature, PeriodKind, Plan, Throttle
 
 DEFAULT_FEATURE = "default"
@@ -60,7 +61,7 @@ def _feature(name: str, node: Node, meters: Mapping[str, str]) -> Feature:
 
 
 def _plan(name: str, rank: int, node: Node, meters: Mapping[str, str], features: Mapping[str, Feature]) -> Plan:
-    fields = node.fields(["title", "period", "features", "meters", "throttle"])
+    fields = node.fields(["title", "period", "features", "meters", "throttle"], ["alerts"])
     allowances = {meter: _allowance(value) for meter, value in _known(fields["meters"], meters, "meter").items()}
     return Plan(
         name=name,
@@ -70,6 +71,7 @@ def _plan(name: str, rank: int, node: Node, meters: Mapping[str, str], features:
         features=_plan_features(fields["features"], features, allowances),
         meters=MappingProxyType(allowances),
         throttle=_throttle(fields["throttle"]),
+        alerts=_alerts(fields["alerts"]) if "alerts" in fields else (),
     )
 
 
@@ -111,6 +113,21 @@ def _allowance(node: Node) -> Allowance:
         overage_cap=0 if cap is None else cap.integer(0, MAX_UNITS),
         wait_for_regions=wait is None or wait.flag(),
     )
+
+
+def _alerts(node: Node) -> tuple[Threshold, ...]:
+    found: list[Threshold] = []
+    for kind, values in node.fields([], [kind.value for kind in ThresholdKind]).items():
+        scope = ThresholdScope.ALL if kind == ThresholdKind.PERCENT else ThresholdScope.ORGANISATION
+        for item in values.items():
+            most = 100 if kind == ThresholdKind.PERCENT else MAX_UNITS
+            threshold = Threshold(ThresholdKind(kind), item.integer(1, most), scope=scope)
+            if threshold in found:
+                item.problem(f"{threshold.name} is listed twice")
+            found.append(threshold)
+    if len(found) > MAX_THRESHOLDS:
+        node.problem(f"names {len(found)} thresholds; there may be {MAX_THRESHOLDS}")
+    return tuple(found)
 
 
 def _throttle(node: Node) -> Throttle:

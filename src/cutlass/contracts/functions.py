@@ -86,7 +86,8 @@ class Function:
     its own region, `peer_tables` in the others. `reads_streams` are tables whose streams it reads by itself,
     besides those that start it. It has `memory_factor` times the environment's memory, and runs at most
     `reserved_concurrency` times at once, None for as often as the account lets it. `scans` are tables of its own
-    region that it reads from end to end.
+    region that it reads from end to end. `sends` are queues it puts messages into by itself; with `delays` it
+    decides when a message that failed comes again; with `mails` it sends mail.
     """
 
     name: str
@@ -103,6 +104,9 @@ class Function:
     memory_factor: int = 1
     reserved_concurrency: int | None = None
     scans: tuple[str, ...] = ()
+    sends: tuple[str, ...] = ()
+    delays: bool = False
+    mails: bool = False
 
     def resource(self, environment: str, region: str) -> str:
         """Return the function's name in AWS."""
@@ -230,12 +234,13 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
         ["title", "handler", "timeout_seconds"],
         [
             *("reentrant", "memory_factor", "reserved_concurrency", "tables", "peer_tables", "scans"),
-            *("reads_streams", "streams", "queues", "schedules"),
+            *("reads_streams", "streams", "queues", "schedules", "sends", "delays", "mails"),
         ],
     )
     reentrant, streams, schedules = fields.get("reentrant"), fields.get("streams"), fields.get("schedules")
     sources, reads = fields.get("queues"), fields.get("reads_streams")
     factor, reserved, scans = (fields.get(name) for name in ("memory_factor", "reserved_concurrency", "scans"))
+    sends, delays, mails = (fields.get(name) for name in ("sends", "delays", "mails"))
     timeout = fields["timeout_seconds"].integer(1, _MAX_TIMEOUT)
     return Function(
         name=name,
@@ -252,6 +257,9 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
         memory_factor=factor.integer(1, _MAX_FACTOR) if factor else 1,
         reserved_concurrency=reserved.integer(1, _RESERVABLE) if reserved else None,
         scans=tuple(item.reference(tables, "table") for item in scans.items()) if scans else (),
+        sends=tuple(item.reference(queues, "queue") for item in sends.items()) if sends else (),
+        delays=delays is not None and delays.flag(),
+        mails=mails is not None and mails.flag(),
     )
 
 

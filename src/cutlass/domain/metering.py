@@ -44,6 +44,8 @@ class Event:
         Units that came into the user's hands; negative for units that went back or expired.
     reserved : int
         Units set aside; negative for a reservation's end.
+    spent : int
+        Units the allotment has spent altogether, with this event.
     """
 
     key: AllotmentKey
@@ -52,6 +54,7 @@ class Event:
     entry: LedgerEntry | None
     moved: int
     reserved: int = 0
+    spent: int = 0
 
 
 def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datetime) -> Event | None:
@@ -65,7 +68,7 @@ def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datet
     reserved = new.reserved - (old.reserved if old else 0)
     if old is None or new.last is None or not _decided(old, new):
         ended = _expiry(key, old, new, at) if old and not reserved else None
-        return Event(key, new.seq, at, ended, moved, reserved)
+        return Event(key, new.seq, at, ended, moved, reserved, new.kept)
     entry = LedgerEntry.of_last(
         new.last,
         region=key.region,
@@ -79,7 +82,7 @@ def event_of(key: AllotmentKey, old: Allotment | None, new: Allotment, at: datet
         # A commit's own units were set aside before; what it cost above them left the front now.
         spent=(*new.last.spent, *spent_of(old, new.gone - old.gone)),
     )
-    return Event(key, new.seq, entry.at, entry, moved, reserved)
+    return Event(key, new.seq, entry.at, entry, moved, reserved, new.kept)
 
 
 def _decided(old: Allotment, new: Allotment) -> bool:
@@ -151,21 +154,32 @@ def spans_with(spans: Spans, number: int) -> Spans:
     return (*below, (min(joined), max(joined)), *above)
 
 
+def newest(spans: Spans) -> int:
+    """The highest number in spans; 0 where there is none."""
+    return spans[-1][1] if spans else 0
+
+
 @dataclass(slots=True)
 class Tally:
-    """Units and refusals by hour of day (UTC) and feature, units moved and set aside, and all events counted."""
+    """Units and refusals by hour of day (UTC) and feature, units moved and set aside, and all events counted.
+
+    `spent` is what the allotment had spent altogether at the last of them; None if that was known before.
+    """
 
     units: Counter[tuple[int, str]] = field(default_factory=Counter)
     refusals: Counter[tuple[int, str]] = field(default_factory=Counter)
     moved: int = 0
     reserved: int = 0
     counted: Spans = ()
+    spent: int | None = None
 
     def add(self, event: Event) -> None:
         """Count one event, unless it was counted."""
         counted = spans_with(self.counted, event.seq)
         if counted is self.counted:
             return
+        if newest(counted) > newest(self.counted):
+            self.spent = event.spent
         self.counted = counted
         self.moved += event.moved
         self.reserved += event.reserved

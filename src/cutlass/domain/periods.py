@@ -62,6 +62,11 @@ def period_key(start: datetime) -> str:
     return start.strftime("%Y%m%dT%H%M")
 
 
+def period_start(key: str) -> datetime:
+    """The start (UTC) of the period that `period_key` names so."""
+    return datetime.strptime(f"{key}+0000", "%Y%m%dT%H%M%z")
+
+
 def period_at(kind: PeriodKind, rule: PeriodRule, moment: datetime) -> Period:
     """Find the period of `kind` under `rule` that `moment` (aware) lies in."""
     zone = ZoneInfo(rule.time_zone)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cutlass.domain.alerts import Threshold
+
 MAX_UNITS = 10**12
 """The largest amount anything may have, and what an unlimited user holds."""
 
@@ -61,7 +63,10 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One plan of the catalogue. `rank` rises with the plan: a higher one is an upgrade."""
+    """One plan of the catalogue. `rank` rises with the plan: a higher one is an upgrade.
+
+    `alerts` are the thresholds of organisations that set none of their own.
+    """
 
     name: str
     title: str
@@ -70,6 +75,7 @@ class Plan:
     features: frozenset[str]
     meters: Mapping[str, Allowance]
     throttle: Throttle
+    alerts: tuple[Threshold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

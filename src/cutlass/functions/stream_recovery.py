@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from cutlass.contracts import load_functions
-from cutlass.functions import compensator, meter, terms
+from cutlass.functions import alert_evaluator, alert_outbox, compensator, meter, terms
 from cutlass.storage import keys, open_store
 from cutlass.storage.streams import Record, Span, open_streams
 
@@ -115,6 +115,16 @@ def _compensator_again(event: dict[str, Any], context: Any) -> Any:
     return compensator.handler(event, context)
 
 
+def _evaluator_again(event: dict[str, Any], context: Any) -> Any:
+    """Look at the figures as they are by now."""
+    return alert_evaluator.handler(event, context)
+
+
+def _outbox_again(event: dict[str, Any], context: Any) -> Any:
+    """Send the messages; one that was sent before is told once."""
+    return alert_outbox.handler(event, context)
+
+
 def _looked_at(_event: dict[str, Any], _context: Any) -> Any:
     """Do nothing: what the records say is old, and the schedule has looked at everything since."""
     return {"batchItemFailures": []}
@@ -124,6 +134,8 @@ _AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
     "meter": _meter_again,
     "terms": _terms_again,
     "compensator": _compensator_again,
+    "alert-evaluator": _evaluator_again,
+    "alert-outbox": _outbox_again,
     "rebalance": _looked_at,
     "gateway-keys": _looked_at,
 }

@@ -32,6 +32,11 @@ def apply(record: DynamoDBRecord) -> None:
 
 def apply_item(store: Store, item: Item) -> None:
     """Apply an organisation, user, grant or void to the region of the store, once or many times alike."""
+    _apply(store, item)
+    store.alert_dues.changed(item)
+
+
+def _apply(store: Store, item: Item) -> None:
     partition, sort_key = item["pk"], item["sk"]
     if partition.endswith("#grants"):
         _apply_grant(store, item)

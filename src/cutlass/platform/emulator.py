@@ -9,7 +9,7 @@ Gaps of ministack that are closed here, and nowhere else:
 - it keeps every record for a day in memory, with both images: `POST /_cutlass/trim` forgets those that all
   readers have passed, else ten thousand decisions would fill a gigabyte;
 - its streams can only be polled: `GET /_cutlass/changes` answers as soon as a stream has grown, so consumers
-  need not ask ten times a second;
+  need not ask ten times a second, and says which, so that one is not asked for another's;
 - it logs a failure to save its state and ends with 0: here the exit code is 1.
 """
 
@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from urllib.parse import parse_qs
 from cutlass.platform.child import follow_parent, inherited_socket
 from cutlass.platform.home import locked
 from cutlass.platform.local import ACCOUNT
+from cutlass.platform.streams import stream_name
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -63,13 +65,15 @@ class Changes:
         self._loop = loop
         self._grown = asyncio.Event()
         self.count = 0
+        self.streams: Counter[str] = Counter()
 
-    def note(self) -> None:
+    def note(self, stream: str) -> None:
         """Take note of a record; any thread may (items that expire are removed by one of its own)."""
-        self._loop.call_soon_threadsafe(self._note)
+        self._loop.call_soon_threadsafe(self._note, stream)
 
-    def _note(self) -> None:
+    def _note(self, stream: str) -> None:
         self.count += 1
+        self.streams[stream] += 1
         self._grown.set()
         self._grown = asyncio.Event()
 
@@ -103,9 +107,9 @@ def announce_changes(dynamodb: Any, changes: Changes) -> None:
     """Make the emulator's DynamoDB tell `changes` of every stream record."""
     emit = dynamodb._emit_stream_event
 
-    def emit_and_tell(*arguments: Any, **options: Any) -> None:
-        emit(*arguments, **options)
-        changes.note()
+    def emit_and_tell(table: str, *arguments: Any, **options: Any) -> None:
+        emit(table, *arguments, **options)
+        changes.note(stream_name(dynamodb.get_region(), table))
 
     dynamodb._emit_stream_event = emit_and_tell
 
@@ -159,7 +163,8 @@ class OwnRoutes:
         path = scope["path"].removeprefix("/_cutlass/")
         if path == "changes":
             timeout = min(_LONGEST_WAIT, float(query.get("timeout", "0")))
-            return {"count": await self._changes.after(int(query.get("after", "-1")), timeout)}
+            count = await self._changes.after(int(query.get("after", "-1")), timeout)
+            return {"count": count, "streams": self._changes.streams}
         if path == "trim" and scope["method"] == "POST":
             return {"trimmed": trim(self._dynamodb, **query)}
         return {name: {"count": int(count), "cpu_seconds": cpu} for name, (count, cpu) in self._calls.items()}

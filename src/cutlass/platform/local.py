@@ -7,6 +7,8 @@ from collections.abc import Mapping
 ENVIRONMENT = "dev"
 ACCOUNT = "111111111111"
 ADDRESS = "127.0.0.1"
+MAIL_DOMAIN = "cutlass.example"
+MAIL_FROM = f"alerts@{MAIL_DOMAIN}"
 
 # Settings of the person's own AWS account, which must not reach functions that talk to the emulator.
 _FOREIGN = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL_DYNAMODB")
@@ -39,6 +41,8 @@ def function_environment(
         "CUTLASS_ENVIRONMENT": ENVIRONMENT,
         "CUTLASS_REGION": region,
         "CUTLASS_PEER_ENDPOINTS": json.dumps(dict(peers)),
+        "CUTLASS_MAIL_FROM": MAIL_FROM,
+        "CUTLASS_LOOPBACK_WEBHOOKS": "yes",
         "AWS_REGION": aws_region,
         "AWS_DEFAULT_REGION": aws_region,
         "AWS_ENDPOINT_URL": endpoint,

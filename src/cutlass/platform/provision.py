@@ -1,4 +1,4 @@
-"""Lays the tables, queues and user pools of every region into the emulator; doing it twice changes nothing."""
+"""Lays what every region has into the emulator: tables, queues, mails, user pools. Twice changes nothing."""
 
 import json
 import secrets
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cutlass.contracts import Queue, Table, load_queues, load_tables, load_topology
+from cutlass.contracts import Queue, Table, load_emails, load_queues, load_tables, load_topology
 from cutlass.platform.errors import AwsError, PlatformError
 from cutlass.platform.home import Home, read_json, write_json
-from cutlass.platform.local import ENVIRONMENT
+from cutlass.platform.local import ENVIRONMENT, MAIL_DOMAIN
 from cutlass.platform.queues import queue_arn, queue_attributes
 from cutlass.platform.wire import Wire
 from cutlass.storage import keys
@@ -57,6 +57,7 @@ def provision(endpoint: str, home: Home) -> dict[str, Pool]:
         for table in load_tables().values():
             ensure_table(wire, table)
         ensure_queues(wire, load_queues(), region.name)
+        ensure_mail(wire, region.name)
         pools[region.name] = pool = ensure_pool(wire, region.name)
         item = encode_item(issuer_item(region.name, issuer(pool)))
         organisations = load_tables()[keys.ORGANISATIONS].resource(ENVIRONMENT)
@@ -149,6 +150,24 @@ def ensure_queue(wire: Wire, queue: Queue, region: str, queues: Mapping[str, Que
     if changed:
         wire.call("sqs", "SetQueueAttributes", {"QueueUrl": address, "Attributes": changed})
     return address
+
+
+def ensure_mail(wire: Wire, region: str) -> None:
+    """Make the domain that mail comes from and the mails of the contract, or bring them up to date."""
+    try:
+        wire.rest("ses", "POST", "/v2/email/identities", {"EmailIdentity": MAIL_DOMAIN})
+    except AwsError as error:
+        if error.aws_code != "AlreadyExistsException":
+            raise
+    for email in load_emails().values():
+        name = email.resource(ENVIRONMENT, region)
+        content = {"TemplateContent": {"Subject": email.subject, "Html": email.html, "Text": email.text}}
+        try:
+            wire.rest("ses", "POST", "/v2/email/templates", {"TemplateName": name} | content)
+        except AwsError as error:
+            if error.aws_code != "AlreadyExistsException":
+                raise
+            wire.rest("ses", "PUT", f"/v2/email/templates/{name}", content)
 
 
 def ensure_pool(wire: Wire, region: str) -> Pool:

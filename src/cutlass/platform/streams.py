@@ -18,6 +18,11 @@ def sequence_number(record: Record) -> str:
     return str(record["dynamodb"]["SequenceNumber"])
 
 
+def stream_name(aws_region: str, table: str) -> str:
+    """Return the name by which the emulator tells that a table's stream has grown."""
+    return f"{aws_region}/{table}"
+
+
 class StreamReader:
     """Reads one table's stream from a position on, shard after shard, parents first.
 
@@ -112,7 +117,9 @@ class Growth:
         self._stop = stop
         self._changed = threading.Condition()
         self._records = -1
+        self._streams: dict[str, int] = {}
         self._version = 0
+        self._wakes = 0
         threading.Thread(target=self._follow, name="growth", daemon=True).start()
 
     @property
@@ -125,11 +132,25 @@ class Growth:
         with self._changed:
             self._changed.wait_for(lambda: self._version != seen, timeout)
 
+    def of(self, aws_region: str, table: str) -> "StreamGrowth":
+        """Return the same for one table's stream, which others' growth does not wake."""
+        return StreamGrowth(self, stream_name(aws_region, table))
+
     def wake(self) -> None:
-        """Wake every thread that waits."""
+        """Wake every thread that waits, whatever for."""
         with self._changed:
             self._version += 1
+            self._wakes += 1
             self._changed.notify_all()
+
+    def version_of(self, stream: str) -> int:
+        """Rises when that stream has grown, and when all are woken."""
+        return self._streams.get(stream, 0) + self._wakes
+
+    def wait_for(self, stream: str, seen: int, timeout: float) -> None:
+        """Return when the version of a stream is no longer `seen`, or after `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.version_of(stream) != seen, timeout)
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -139,7 +160,26 @@ class Growth:
                 self._stop.wait(0.1)
                 continue
             if answer["count"] != self._records:
-                self._records = answer["count"]
-                self.wake()
+                with self._changed:
+                    self._records, self._streams = answer["count"], answer["streams"]
+                    self._version += 1
+                    self._changed.notify_all()
             # Under load there is always something new: twenty looks a second are enough.
             self._stop.wait(0.05)
+
+
+class StreamGrowth:
+    """Tells threads that one stream has grown; made by `Growth.of`."""
+
+    def __init__(self, growth: Growth, stream: str) -> None:
+        self._growth = growth
+        self._stream = stream
+
+    @property
+    def version(self) -> int:
+        """Rises with every change; pass it to `wait` to miss none."""
+        return self._growth.version_of(self._stream)
+
+    def wait(self, seen: int, timeout: float) -> None:
+        """Return when the version is no longer `seen`, or after `timeout` seconds."""
+        self._growth.wait_for(self._stream, seen, timeout)

@@ -23,6 +23,8 @@ _TARGETS = {
     "cognito": ("cognito-idp", "AWSCognitoIdentityProviderService", "1.1"),
 }
 
+_REST = ("ses",)
+
 
 class Wire:
     """The AWS APIs of one region at one endpoint. Threads may share it.
@@ -42,9 +44,8 @@ class Wire:
         self.aws_region = aws_region
         self._pool = urllib3.PoolManager(maxsize=16, timeout=urllib3.Timeout(total=timeout), retries=False)
         credentials = Credentials(ACCOUNT, "local")
-        self._signers = {
-            service: SigV4Auth(credentials, service, aws_region) for service, _, _ in _TARGETS.values()
-        }
+        services = {*(service for service, _, _ in _TARGETS.values()), *_REST}
+        self._signers = {service: SigV4Auth(credentials, service, aws_region) for service in services}
 
     def call(self, api: str, operation: str, parameters: dict[str, Any], *, timeout: float | None = None) -> Any:
         """Return the answer of `operation` of one of the APIs dynamodb, streams, sqs, cognito.
@@ -61,11 +62,20 @@ class Wire:
         request = AWSRequest("POST", f"{self.endpoint}/", data=body)
         request.headers["Content-Type"] = f"application/x-amz-json-{version}"
         request.headers["X-Amz-Target"] = f"{target}.{operation}"
+        return self._signed(service, operation, request, timeout)
+
+    def rest(self, service: str, method: str, path: str, body: dict[str, Any]) -> Any:
+        """Return the answer of an API whose operations are addresses: SES; raises what `call` raises."""
+        request = AWSRequest(method, self.endpoint + path, data=json.dumps(body).encode())
+        request.headers["Content-Type"] = "application/json"
+        return self._signed(service, f"{method} {path}", request, None)
+
+    def _signed(self, service: str, operation: str, request: AWSRequest, timeout: float | None) -> Any:
         self._signers[service].add_auth(request)
         options: dict[str, Any] = {} if timeout is None else {"timeout": urllib3.Timeout(total=timeout)}
         try:
             answer = self._pool.request(
-                "POST", request.url, body=body, headers=dict(request.headers.items()), **options
+                request.method, request.url, body=request.data, headers=dict(request.headers.items()), **options
             )
         except urllib3.exceptions.HTTPError as error:
             raise EmulatorUnreachableError(f"{operation}: no answer from {self.endpoint}: {error}") from error
@@ -94,6 +104,6 @@ def _result(operation: str, status: int, data: bytes) -> Any:
     except ValueError as error:
         raise AwsError(operation, str(status), "the answer is not JSON") from error
     if status >= 400:
-        code = str(value.get("__type") or status).rsplit("#", 1)[-1]
+        code = str(value.get("__type") or value.get("name") or status).rsplit("#", 1)[-1]
         raise AwsError(operation, code, str(value.get("message") or value.get("Message") or ""))
     return value

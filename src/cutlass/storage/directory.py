@@ -6,7 +6,7 @@ yet asks the others once, off the usual path of a decision.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 
@@ -87,6 +87,12 @@ class Directory:
         if user is None:
             raise NotFoundError(f"organisation {org_id!r} has no user {user_id!r}")
         return organisation, user
+
+    def users(self, wanted: Iterable[tuple[Organisation, str]]) -> dict[tuple[str, str], User]:
+        """Read many users as this region knows them, by organisation and user; those there are."""
+        found = {keys.user(org.home_region, org.org_id, user_id): (org.org_id, user_id) for org, user_id in wanted}
+        items = self._peers.here.batch_get({self._table: list(found)})
+        return {found[pk, sk]: user_from_item(item) for (_, pk, sk), item in items.items()}
 
     def look(self, region: str, org_id: str) -> Organisation | None:
         """Look for an organisation in one region's own DynamoDB; raises `UnavailableError`."""

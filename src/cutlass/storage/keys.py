@@ -9,6 +9,7 @@ from cutlass.domain.periods import from_millis
 from cutlass.domain.stripes import striped, unstriped
 
 LIMITS, ORGANISATIONS, LEDGER, USAGE = "usage-credits", "organisations", "ledger", "usage"
+ALERTS = "alerts"
 """The tables of `contracts/tables.yaml`."""
 
 LEDGER_SHARDS = 4
@@ -16,6 +17,9 @@ LEDGER_SHARDS = 4
 
 DEADLINE_SHARDS = 8
 """Partitions of a region's deadlines: each takes some hundred reservations a second."""
+
+HELD_SHARDS = 4
+"""Partitions of what a region holds back until quiet hours or a digest's time are over."""
 
 Key = tuple[str, str]
 """A partition key and a sort key."""
@@ -123,6 +127,82 @@ def org_rollup(region: str, org_id: str, meter: str, day: str, period: str) -> K
 def heartbeat(region: str) -> Key:
     """How far a region's figures have come."""
     return f"{region}#heartbeat", "heartbeat"
+
+
+def deliveries(region: str, org_id: str, alert_id: str) -> str:
+    """The partition of one alert's entries in the delivery log."""
+    return f"{region}#{org_id}#deliveries#{alert_id}"
+
+
+def delivery(region: str, org_id: str, alert_id: str, channel: str, address: str = "") -> Key:
+    """One entry of the delivery log: of a webhook there is one per alert, of mail one per address."""
+    return deliveries(region, org_id, alert_id), f"{channel}#{address}" if address else channel
+
+
+def held(region: str, shard: int) -> str:
+    """One shard of the deliveries a region holds back, in order of the time they are due."""
+    return f"{region}#held#{shard}"
+
+
+def held_delivery(region: str, due_ms: int, org_id: str, alert_id: str, address: str) -> Key:
+    """Where a delivery that is held back is found when it is due; all to one address are in one shard."""
+    shard = hashlib.blake2b(address.encode(), digest_size=1).digest()[0] % HELD_SHARDS
+    return held(region, shard), f"{due_ms:013d}#{org_id}#{address}#{alert_id}"
+
+
+def suppression(region: str, address: str) -> Key:
+    """A mail address that is not written to any more, as a region was told."""
+    return f"{region}#suppressed#{address}", "suppressed"
+
+
+def consumer_failure(region: str, queue: str, message_id: str) -> Key:
+    """Why a queue's message failed last."""
+    return f"{region}#failures#{queue}", message_id
+
+
+def alerts(region: str, org_id: str) -> str:
+    """The partition of an organisation's alerts and, at its home, of its settings for them."""
+    return f"{region}#{org_id}#alerts"
+
+
+def alert_settings(home: str, org_id: str) -> Key:
+    """What an organisation wants to be told of."""
+    return alerts(home, org_id), "settings"
+
+
+def alert(region: str, org_id: str, alert_id: str) -> Key:
+    """One alert; ids sort by time."""
+    return alerts(region, org_id), f"alert#{alert_id}"
+
+
+def watch(region: str, org_id: str, scope: str, meter: str, period: str | None) -> Key:
+    """What a region told of one scope and meter, in one period; without one, of the credits."""
+    return f"{region}#{org_id}#{scope}#watch", f"{meter}#{period or 'credit'}"
+
+
+def due(region: str) -> str:
+    """The partition of what a region has to look at for alerts although no usage asks for it, in order of time."""
+    return f"{region}#due"
+
+
+def due_look(region: str, at_ms: int, org_id: str, user_id: str | None, cause: str) -> Key:
+    """One such look; `cause` tells apart those of one moment."""
+    return due(region), f"{at_ms:013d}#{org_id}#{'*' if user_id is None else user_id}#{cause}"
+
+
+def watched(region: str, of: str) -> Key:
+    """Up to which epoch of a region another one, or it itself, has looked at all that is at home there."""
+    return f"{region}#watched", of
+
+
+def parse_rollup(pk: str, sk: str) -> tuple[str, str, str | None, str, str] | None:
+    """Read region, organisation, user or None, meter, and period with stripe off the key of a day of usage."""
+    where, what = pk.split("#"), sk.split("#", 2)
+    if len(what) < 3:
+        return None
+    if len(where) == 2:
+        return where[0], where[1], None, what[0], what[2]
+    return (where[0], where[1], what[0], what[1], what[2]) if len(where) == 3 else None
 
 
 def parse_pool(pk: str) -> tuple[str, str, str] | None:

@@ -138,3 +138,11 @@ def read_state(there: Dynamo, table: str, region: str) -> tuple[RegionState, Wir
     if state is None:
         return RegionState(region), check_of(table, *key, "attribute_not_exists(pk)")
     return state, check_of(table, *key, "#epoch = :epoch", epoch=state.epoch)
+
+
+def known_states(there: Dynamo, table: str, regions: Iterable[str]) -> dict[str, RegionState]:
+    """Read what one region knows to hold of every region, by its own items and its copies of the others'."""
+    names = list(regions)
+    wanted = [keys.region_state(keeper, of) for keeper in names for of in names]
+    states = [s for item in there.batch_get({table: wanted}).values() if (s := _state(item))]
+    return {name: prevailing(name, [state for state in states if state.region == name]) for name in names}

@@ -22,6 +22,10 @@ class Settings:
         The same for calls to another region, by its name.
     store_timeout_seconds : float
         How long one request may wait for the store altogether.
+    mail_from : str
+        The address mail is sent from; empty where none is sent.
+    loopback_webhooks : bool
+        Whether webhooks may be on this machine, and without TLS: for the local platform alone.
     """
 
     environment: str
@@ -29,6 +33,8 @@ class Settings:
     endpoint: str | None = None
     peer_endpoints: Mapping[str, str] = field(default_factory=dict)
     store_timeout_seconds: float = 2.0
+    mail_from: str = ""
+    loopback_webhooks: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -40,6 +46,8 @@ class Settings:
                 endpoint=environ.get("AWS_ENDPOINT_URL"),
                 peer_endpoints=json.loads(environ.get("CUTLASS_PEER_ENDPOINTS", "{}")),
                 store_timeout_seconds=float(environ.get("CUTLASS_STORE_TIMEOUT_SECONDS", "2")),
+                mail_from=environ.get("CUTLASS_MAIL_FROM", ""),
+                loopback_webhooks=environ.get("CUTLASS_LOOPBACK_WEBHOOKS") == "yes",
             )
         except KeyError as missing:
             raise ContractError(f"environment variable {missing.args[0]} is not set") from None

@@ -12,10 +12,18 @@ from cutlass.contracts import load_catalogue, load_topology
 from cutlass.domain.errors import ContractError, UnavailableError
 from cutlass.domain.plans import Catalogue, Topology
 from cutlass.storage import keys
+from cutlass.storage.alert_dues import AlertDues
+from cutlass.storage.alert_evaluator import AlertEvaluator
+from cutlass.storage.alert_figures import AlertFigures
+from cutlass.storage.alert_homes import AlertHomes
+from cutlass.storage.alert_rounds import AlertRounds
+from cutlass.storage.alert_settings import AlertSettingsStore
+from cutlass.storage.alerts import Alerts
 from cutlass.storage.allotments import Allotments
 from cutlass.storage.balances import Balances
 from cutlass.storage.compensation import Compensation
 from cutlass.storage.decider import Decider
+from cutlass.storage.deliveries import Deliveries
 from cutlass.storage.depots import Depots
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo, DynamoError, Tally
@@ -165,7 +173,45 @@ class Store:
             monotonic,
         )
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
+        self.deliveries = Deliveries(dynamo, settings.table(keys.ALERTS), region, topology.regions, clock)
         self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
+        self._watch(dynamo, monotonic)
+
+    def _watch(self, dynamo: Dynamo, monotonic: Callable[[], float]) -> None:
+        """Put together what decides on alerts and reads them."""
+        directory, catalogue, clock, table = self.directory, self.catalogue, self.clock, self.settings.table
+        alerts, limits, days = table(keys.ALERTS), table(keys.LIMITS), table(keys.USAGE)
+        homes = AlertHomes(dynamo, self.topology, self.region, table(keys.ORGANISATIONS), days, monotonic)
+        figures = AlertFigures(
+            dynamo, self.usage, self.topology.regions, self.region, limits=limits, days=days, clock=clock
+        )
+        self.alert_settings = AlertSettingsStore(dynamo, directory, catalogue, alerts, clock)
+        self.alerts = Alerts(dynamo, directory, self.alert_settings, homes, catalogue, alerts, clock)
+        self.alert_dues = AlertDues(dynamo, directory, homes, alerts, clock)
+        self.alert_evaluator = AlertEvaluator(
+            dynamo,
+            directory,
+            self.alert_settings,
+            homes,
+            figures,
+            self.alert_dues,
+            self.pools,
+            catalogue,
+            alerts,
+            clock,
+        )
+        self.alert_rounds = AlertRounds(
+            dynamo,
+            directory,
+            homes,
+            self.alert_dues,
+            self.alert_evaluator,
+            catalogue,
+            table=alerts,
+            limits=limits,
+            clock=clock,
+            monotonic=monotonic,
+        )
 
     def fenced(self) -> bool:
         """Whether an operator has fenced this region, from a look at most two seconds old that waits little."""
@@ -173,7 +219,7 @@ class Store:
 
     def ping(self) -> dict[str, bool]:
         """Ask every table for an item; False for one that does not answer in time."""
-        tables = (keys.LIMITS, keys.ORGANISATIONS, keys.LEDGER, keys.USAGE)
+        tables = (keys.LIMITS, keys.ORGANISATIONS, keys.LEDGER, keys.USAGE, keys.ALERTS)
         with ThreadPoolExecutor(len(tables)) as pool:
             return dict(zip(tables, pool.map(self._answers, tables), strict=True))
 

@@ -1,7 +1,8 @@
 """Usage by hour and day: written by the stream's consumer, once in effect however often it is told.
 
-A user's day keeps the numbers of the events counted in it. It changes in one transaction with the
-organisation's day, so both have counted the same events, and a batch told again, or late, adds what is new.
+A user's day keeps the numbers of the events counted in it. It changes in one transaction with the organisation's
+day, so both have counted the same events, and a batch told again, or late, adds what is new. It also says what the
+allotment had spent in its period at the last of them.
 
 An hour's counters are attributes of the day's item: `14+report.export` for units, `14-report.export` for
 refusals, by hour (UTC) and feature.
@@ -135,6 +136,9 @@ class Usage:
             update += ", counted = :counted"
             values["counted"] = [list(span) for span in tally.counted]
             guard = "counted = :seen" if seen else "attribute_not_exists(counted)"
+            if tally.spent is not None:
+                update += ", spent = :spent"
+                values["spent"] = tally.spent
             values |= {"seen": [list(span) for span in seen]} if seen else {}
         if counters:
             update += " ADD " + ", ".join(f"#n{i} :n{i}" for i in range(len(counters)))
@@ -148,7 +152,7 @@ class Usage:
         used = moved = reserved = 0
         for item in self._dynamo.query(self._table, f"{region}#{org_id}", between=(low, high)):
             if item["sk"].endswith(f"#{period.key}"):
-                used += sum(units for _, _, units, _ in _counters(item))
+                used += units_of(item)
                 moved += item.get(_IN_HAND, 0)
                 reserved += item.get(_SET_ASIDE, 0)
         return PeriodTotals(used, moved - used - reserved, reserved)
@@ -212,7 +216,7 @@ class Usage:
                 user, of, period = item["sk"].split("#", 2)
                 if of == meter:
                     one = found[user, period]
-                    one.units += sum(units for _, _, units, _ in _counters(item))
+                    one.units += units_of(item)
                     one.upto = max(one.upto, *(high for _, high in item["counted"]))
             day += timedelta(days=1)
         return found
@@ -250,6 +254,11 @@ def _counters(item: Item) -> Iterator[tuple[int, str, int, int]]:
     for name, value in item.items():
         if len(name) > 3 and name[2] in "+-" and name[:2].isdigit():
             yield int(name[:2]), name[3:], value * (name[2] == "+"), value * (name[2] == "-")
+
+
+def units_of(item: Item) -> int:
+    """Read off a day's item the units spent in it, less those refunded."""
+    return sum(units for _, _, units, _ in _counters(item))
 
 
 def _slots(item: Item, meter: str, day: str, user: str) -> Iterator[_Slot]:

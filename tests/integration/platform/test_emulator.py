@@ -65,6 +65,20 @@ def test_a_waiting_reader_is_woken_by_a_write(emulator: Emulator, table: str) ->
     stop.set()
 
 
+def test_a_reader_is_woken_by_its_own_stream_alone(emulator: Emulator, table: str) -> None:
+    stop = threading.Event()
+    growth = Growth(emulator.wire(), stop=stop)
+    eventually(lambda: growth.version > 0, "the first answer")
+    london, sydney = growth.of(LONDON, table), growth.of(SYDNEY, table)
+    before, other = london.version, sydney.version
+    put(emulator.wire(SYDNEY), table, "a", 1)
+    eventually(lambda: sydney.version == other + 1, "Sydney's is told of")
+    assert london.version == before
+    growth.wake()
+    assert (london.version, sydney.version) == (before + 1, other + 2), "a wake is for all"
+    stop.set()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_it_listens_on_one_socket_of_127_0_0_1(emulator: Emulator) -> None:
     pid = next(child.pid for child in emulator.children if child.program.name == EMULATOR)

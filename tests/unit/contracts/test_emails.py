@@ -35,7 +35,15 @@ text: Hello {{name}}
 
 def test_the_mails_are_as_written() -> None:
     emails = load_emails()
-    assert sorted(emails) == ["balance-low", "report-ready", "threshold-crossed", "threshold-resolved"]
+    assert sorted(emails) == [
+        "alert-test",
+        "alerts-digest",
+        "balance-low",
+        "balance-restored",
+        "report-ready",
+        "threshold-crossed",
+        "threshold-resolved",
+    ]
     crossed = emails["threshold-crossed"]
     assert crossed.resource("dev", "london") == "cutlass-tech-threshold-crossed-dev-london"
     assert crossed.subject == "{{organisation}}: {{threshold}} of {{meter}} used"

@@ -79,6 +79,10 @@ def test_the_other_files_are_as_written():
     assert load_queues()[failures.dead_letter.queue].dead_letter is None
     assert load_queues()["notifications"].alarm_age_seconds == 300
     assert failures.alarm_age_seconds == 900
+    functions = load_functions()
+    assert functions["notifier"].sends == ("webhooks",)
+    assert {name for name, function in functions.items() if function.mails} == {"notifier", "digests"}
+    assert {name for name, function in functions.items() if function.delays} == {"webhook-sender"}
     assert {operation.path for operation in load_operations()} == set(load_openapi()["paths"])
 
 
@@ -247,12 +251,15 @@ BROKEN = [
         "on_failure: x",
         "functions.rebalance.schedules[0].on_failure: there is no queue",
     ),
+    ("functions.yaml", "sends: [webhooks]", "sends: [webhoks]", "functions.notifier.sends[0]: there is no queue"),
+    ("functions.yaml", "mails: true", "mails: 1", "mails: must be true or false"),
+    ("functions.yaml", "delays: true", "delays: soon", "functions.webhook-sender.delays: must be true or false"),
     ("functions.yaml", "memory_factor: 2", "memory_factor: 5", "memory_factor: 5 is not between 1 and 4"),
     (
         "functions.yaml",
         "reserved_concurrency: 400",
         "reserved_concurrency: 900",
-        "functions: 1004 runs at once are reserved",
+        "functions: 1005 runs at once are reserved",
     ),
     (
         "functions.yaml",

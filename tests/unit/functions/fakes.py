@@ -23,6 +23,7 @@ from cutlass.storage.paging import Page
 from cutlass.storage.refunds import RefundView
 from cutlass.storage.reservations import Reserved
 from cutlass.storage.usage import UsageRow
+from tests.unit.functions.alert_fakes import FakeAlerts
 
 NOW = datetime(2026, 1, 22, 10, tzinfo=UTC)
 MODULES = (
@@ -36,6 +37,7 @@ MODULES = (
     "users",
     "health",
     "reservations",
+    "alerts",
 )
 
 
@@ -79,6 +81,8 @@ class FakeStore:
         self.balances = SimpleNamespace(organisation=self._balance, user=self._balance)
         self.usage = SimpleNamespace(page=self._usage)
         self.ledger = SimpleNamespace(page=self._ledger)
+        self.alerts = self.alert_settings = FakeAlerts(self._org)
+        self.settings = SimpleNamespace(loopback_webhooks=False)
         self.reservations = SimpleNamespace(
             reserve=self._reserve, get=self._reservation, commit=self._commit, release=self._release
         )

@@ -58,6 +58,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         "ledger",
         "partition",
         "reservation",
+        "dead-letters",
+        "emails",
+        "mailbox",
     ):
         assert f" {name} " in text
 

@@ -47,7 +47,6 @@ class StreamMapping:
     ) -> None:
         self._wire = wire
         self._runtime = runtime
-        self._growth = growth
         self._function = function
         self._source = source
         self._region = region
@@ -56,6 +55,7 @@ class StreamMapping:
         self._window = window_seconds
         self._policy = policy or Policy(retries=source.retries, bisect=source.bisect)
         table = f"cutlass-tech-{source.table}-{ENVIRONMENT}"
+        self._growth = growth.of(wire.aws_region, table)
         self._reader = StreamReader(wire, table, checkpoint.after)
         self._failed_in_a_row = 0
         self.name = f"{function.name} on {source.table}"

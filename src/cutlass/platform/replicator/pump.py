@@ -61,7 +61,7 @@ class Pump:
         self._own = own
         self._others = others
         self._wan = wan
-        self._growth = growth
+        self._growth = growth.of(own.aws_region, table)
         self._latest = latest
         self._checkpoint = checkpoint
         self._reader = StreamReader(own, table, checkpoint.after)
