@@ -22,6 +22,7 @@ from cutlass.contracts.functions import (
     load_queues,
 )
 from cutlass.contracts.openapi import Operation, load_openapi, load_operations
+from cutlass.contracts.reports import load_reports
 from cutlass.contracts.tables import Table, load_tables
 from cutlass.contracts.topology import load_topology
 
@@ -46,6 +47,7 @@ __all__ = [
     "load_operations",
     "load_python",
     "load_queues",
+    "load_reports",
     "load_tables",
     "load_topology",
 ]

@@ -8,6 +8,7 @@ from cutlass.contracts import (
     load_emails,
     load_functions,
     load_openapi,
+    load_reports,
     load_tables,
     load_topology,
 )
@@ -20,6 +21,7 @@ _LOADERS: tuple[Callable[[], object], ...] = (
     load_tables,
     load_functions,
     load_emails,
+    load_reports,
     load_openapi,
     check_names,
 )
