@@ -1,24 +1,17 @@
 """`contracts/reports.yaml`: the types of report, and the JSON Schema of a request for each."""
 
-from collections.abc import Mapping
+import re
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from jsonschema_rs import Draft202012Validator
-
 from cutlass.contracts.folder import contracts_folder
 from cutlass.contracts.nodes import Document, Node
-from cutlass.domain.reports import ReportCatalogue, ReportType
+from cutlass.domain.reports import MAX_VALUES, TIME, VALUE, ZONE, ReportCatalogue, ReportType
 
-_MAX_DAYS, _MAX_VALUES = 3660, 100
+_MAX_DAYS = 3660
 _NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
-_TIME = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$"
-)
-_ID = r"^[A-Za-z0-9._:@-]{1,128}$"
-_ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
 
 
 def load_reports() -> ReportCatalogue:
@@ -40,13 +33,7 @@ def _load(folder: Path) -> ReportCatalogue:
     types = {name: _type(name, node) for name, node in fields["types"].entries(_NAME).items()}
     document.finish()
     schemas = {name: _schema(kind, formats) for name, kind in types.items()}
-    validators = {name: Draft202012Validator(schema) for name, schema in schemas.items()}
-
-    def problems(name: str, body: Mapping[str, Any]) -> list[tuple[str, str]]:
-        found = validators[name].iter_errors(dict(body))
-        return [(".".join(map(str, error.instance_path)), error.message) for error in found]
-
-    return ReportCatalogue(MappingProxyType(types), formats, MappingProxyType(schemas), problems)
+    return ReportCatalogue(MappingProxyType(types), formats, MappingProxyType(schemas))
 
 
 def _type(name: str, node: Node) -> ReportType:
@@ -71,7 +58,7 @@ def _names(node: Node) -> tuple[str, ...]:
 
 def _schema(kind: ReportType, formats: tuple[str, ...]) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a request for one type."""
-    values = {"type": "array", "items": {"type": "string", "pattern": _ID}, "maxItems": _MAX_VALUES}
+    values = {"type": "array", "items": {"type": "string", "pattern": _whole(VALUE)}, "maxItems": MAX_VALUES}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": kind.title,
@@ -81,9 +68,9 @@ def _schema(kind: ReportType, formats: tuple[str, ...]) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "type": {"const": kind.name},
-            "from": {"type": "string", "pattern": _TIME},
-            "to": {"type": "string", "pattern": _TIME},
-            "time_zone": {"type": "string", "pattern": _ZONE},
+            "from": {"type": "string", "pattern": _whole(TIME)},
+            "to": {"type": "string", "pattern": _whole(TIME)},
+            "time_zone": {"type": "string", "pattern": _whole(ZONE)},
             "granularity": {"enum": list(kind.granularities)},
             "group_by": {"type": "array", "items": {"enum": list(kind.group_by)}, "uniqueItems": True},
             "filters": {
@@ -94,3 +81,7 @@ def _schema(kind: ReportType, formats: tuple[str, ...]) -> dict[str, Any]:
             "format": {"enum": list(formats)},
         },
     }
+
+
+def _whole(pattern: re.Pattern[str]) -> str:
+    return f"^({pattern.pattern})$"

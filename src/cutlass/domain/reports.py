@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -10,9 +11,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cutlass.domain.errors import InvalidRequestError
+from cutlass.domain.ids import ID_PATTERN
 
-Problems = Callable[[str, Mapping[str, Any]], list[tuple[str, str]]]
-"""Finds what is wrong with a body of a type: the fields, as paths of names, each with what is wrong with it."""
+TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
+)
+ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}")
+VALUE = ID_PATTERN
+MAX_VALUES = 100
+"""The forms of what a request may hold, and how many values a filter may have."""
 
 EVERYONE = "*"
 """Where an organisation's name would be, of a report over all of them: no organisation can be called that."""
@@ -20,7 +28,7 @@ EVERYONE = "*"
 
 @dataclass(frozen=True, slots=True)
 class ReportType:
-    """One type of report, and what may be asked of it; the first granularity is the one unless another is named."""
+    """One type of report, and what may be asked of it; a request that names no granularity gets the first."""
 
     name: str
     title: str
@@ -38,20 +46,32 @@ class ReportCatalogue:
     types: Mapping[str, ReportType]
     formats: tuple[str, ...]
     schemas: Mapping[str, Mapping[str, Any]]
-    problems: Problems
 
     def check(self, body: Mapping[str, Any]) -> ReportType:
-        """Return the type a body asks for; raises `InvalidRequestError` naming the first field that is wrong."""
-        name = body.get("type")
-        if not isinstance(name, str) or name not in self.types:
-            raise InvalidRequestError(
-                f"type must be one of {', '.join(self.types)}",
-                field="type",
-                hint="`cutlass report --help` tells what each is",
-            )
-        for where, what in self.problems(name, body):
-            raise InvalidRequestError(f"{where or 'the body'}: {what}", field=where or None)
-        return self.types[name]
+        """Return the type a body asks for, if the body is what the type's schema takes.
+
+        Raises
+        ------
+        InvalidRequestError
+            It is not; `field` names the first part that is wrong.
+        """
+        kind = self.types[_choice("type", body.get("type"), self.types)]
+        for name in ("from", "to"):
+            _text(name, body.get(name), TIME, "a time like 2026-12-01T00:00:00Z, or a date")
+        if "time_zone" in body:
+            _text("time_zone", body["time_zone"], ZONE, "an IANA time zone like Europe/London")
+        if "granularity" in body:
+            _choice("granularity", body["granularity"], kind.granularities)
+        if "format" in body:
+            _choice("format", body["format"], self.formats)
+        chosen = [_choice("group_by", item, kind.group_by) for item in _list("group_by", body.get("group_by", []))]
+        if len(set(chosen)) < len(chosen):
+            raise _wrong("group_by", "names something twice")
+        _check_filters(body.get("filters", {}), kind)
+        for name in body:
+            if name not in _FIELDS:
+                raise _wrong(name[:64], f"is not known; known are {', '.join(_FIELDS)}")
+        return kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +167,7 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
         raise InvalidRequestError(
-            f"time_zone: there is no time zone {name[:64]!r}",
+            f"time_zone: there is no time zone {name!r}",
             field="time_zone",
             hint="an IANA name like Europe/London",
         ) from None
@@ -160,3 +180,40 @@ def _moment(name: str, text: str, zone: ZoneInfo) -> datetime:
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidRequestError(f"{name}: there is no time {text[:40]!r}", field=name) from None
+
+
+_FIELDS = ("type", "from", "to", "time_zone", "granularity", "group_by", "filters", "format")
+
+
+def _check_filters(filters: object, kind: ReportType) -> None:
+    if not isinstance(filters, Mapping):
+        raise _wrong("filters", "must be an object of lists")
+    for name, values in filters.items():
+        where = f"filters.{name[:64]}"
+        if name not in kind.filters:
+            raise _wrong(where, f"is not known; known are {', '.join(kind.filters) or 'none'}")
+        if len(_list(where, values)) > MAX_VALUES:
+            raise _wrong(where, f"must have {MAX_VALUES} values at most")
+        for value in values:
+            _text(where, value, VALUE, "a list of names")
+
+
+def _list(field: str, value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise _wrong(field, "must be a list")
+    return value
+
+
+def _choice(field: str, value: object, options: Iterable[str]) -> str:
+    if not isinstance(value, str) or value not in options:
+        raise _wrong(field, f"must be one of {', '.join(options) or 'nothing'}")
+    return value
+
+
+def _text(field: str, value: object, pattern: re.Pattern[str], what: str) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise _wrong(field, f"must be {what}")
+
+
+def _wrong(field: str, what: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{field}: {what}", field=field)
