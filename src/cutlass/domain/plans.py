@@ -61,7 +61,10 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One plan of the catalogue. `rank` rises with the plan: a higher one is an upgrade."""
+    """One plan of the catalogue. `rank` rises with the plan: a higher one is an upgrade.
+
+    For `detail_days` the archive keeps single entries, None for good; of older months it keeps sums.
+    """
 
     name: str
     title: str
@@ -70,6 +73,7 @@ class Plan:
     features: frozenset[str]
     meters: Mapping[str, Allowance]
     throttle: Throttle
+    detail_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
