@@ -25,8 +25,8 @@ def handler(_event: dict[str, Any], _context: object) -> None:
 
     def kept_days(org_id: str) -> int | None:
         organisation, _ = store.directory.find(org_id)
-        # Nobody has asked for what an organisation that is not known here had to be forgotten.
-        return store.catalogue.plans[organisation.plan].detail_days if organisation else None
+        # Of an organisation that nobody knows nothing is taken away: it may only not have come here yet.
+        return organisation.plan_at(store.catalogue, store.clock()).detail_days if organisation else None
 
     compactor = Compactor(Archive.from_environment().own, store.clock, kept_days, lambda: time.monotonic() > until)
     done = compactor.run()

@@ -31,7 +31,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Files of the archive on this machine: those whose rows are there once, the others, and what is beside them."""
+    """Files of the archive on this machine, chosen as the `choice` says."""
 
     choice: Choice
     clean: tuple[Path, ...]

@@ -3,11 +3,11 @@
     decisions/org={org}/month=2026-11/day=2026-11-03/region={region}/d-{hash}.parquet    as they came
                                                                     /b-{generation}.parquet  all of a day
     decisions/org={org}/month=2026-11/day=all/region={region}/b-{generation}.parquet         all of a month
-                                                             /s-{generation}.parquet         its sums, without users
+                                                             /s-{generation}.parquet         without users
 
-A generation holds all that the one before it held and all files that were compacted into it, so the newest alone
-is read. What it was made of is deleted after it is there. A crash between the two leaves rows twice, under the same
-key, and readers take one of each.
+A generation holds all that the one before it held and all files that were compacted into it, so the newest
+alone is read. What it was made of is deleted after it is there. A crash between the two leaves rows twice, under
+the same key, and readers take one of each.
 """
 
 import re
@@ -74,7 +74,7 @@ class Place:
 class File:
     """A file of the archive.
 
-    `generation` is None of one that holds what has come, as it came; `sums` says that single entries are not in it.
+    `generation` is None of one that holds what has come, as it came; `sums` says that it has no single entries.
     """
 
     objects: Objects
