@@ -30,8 +30,8 @@ from cutlass.reporting.reports.usage import usage_sql
 _LONGEST_DAY = timedelta(hours=26)
 _METHOD = (
     f"Method: {FUTURES} possible futures of up to {HORIZON_DAYS} days; each future day uses what a day of the "
-    f"same weekday among the last {HISTORY_DAYS} used, drawn at random. Units are spent in the order of grants, and "
-    "the plan's units come anew with each period. The date is the median, the interval holds 80 of 100 futures."
+    f"same weekday among the last {HISTORY_DAYS} used, drawn at random. Units are spent in the order of grants, "
+    "and the plan's units come anew with each period. The date is the median, the interval holds 80 of 100 futures."
 )
 _NOTES = (
     _METHOD,

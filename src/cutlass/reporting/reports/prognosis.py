@@ -3,7 +3,7 @@
 The method is a bootstrap by day of the week (B. Efron, "Bootstrap Methods: Another Look at the Jackknife",
 1979): each future day uses what some day of the same weekday in the last eight weeks used, drawn at random. Units
 are spent in the order of grants; a plan's grants come anew with each period, others do not. The day on which a
-future runs out is noted; the median over all futures is the forecast, and the 10th to the 90th of 100 the interval.
+future runs out is noted; the median over all futures is the forecast, the 10th to the 90th of 100 the interval.
 """
 
 import random

@@ -39,8 +39,8 @@ _OVERDRAWN = (
     "already."
 )
 _TOLD = (
-    "Told by the ledger is what the regions have taken out of their pools as expired; units of an ended grant that "
-    "they have not come to yet, or that no region ever needed, make the difference."
+    "Told by the ledger is what the regions have taken out of their pools as expired; units of an ended grant "
+    "that they have not come to yet, or that no region ever needed, make the difference."
 )
 _NOTES = (
     "Closing is opening + granted - used + refunded - voided - expired + overdrawn, in every line.",
