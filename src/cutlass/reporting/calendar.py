@@ -75,6 +75,10 @@ class Calendar:
         """Write a time as the zone's clocks show it, with its offset."""
         return at.astimezone(self.zone).isoformat(timespec="minutes")
 
+    def last_day(self) -> str:
+        """Write the last local day of the span."""
+        return self.moment(self._end - timedelta(milliseconds=1))[:10]
+
     def _name(self, start: datetime, end: datetime) -> str:
         return f"{self.moment(start)[:10]} to {self.moment(end - timedelta(milliseconds=1))[:10]}"
 

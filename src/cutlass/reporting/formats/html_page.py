@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from cutlass.reporting.formats.drawing import Shape, draw
-from cutlass.reporting.formats.values import heading, person
+from cutlass.reporting.formats.values import heading, person, said, shown
 from cutlass.reporting.model import Chart, Kind, Report, Table
 
 _STYLE = """
@@ -74,7 +74,7 @@ def _page(report: Report) -> Iterator[str]:
 
 def _chart(chart: Chart, number: int) -> Iterator[str]:
     drawing = draw(chart)
-    yield f"<figure>\n<figcaption>{escape(chart.title)}, {escape(chart.unit)}</figcaption>"
+    yield f"<figure>\n<figcaption>{escape(chart.title)} ({escape(chart.unit)})</figcaption>"
     yield (
         f'<svg viewBox="0 0 {drawing.width} {drawing.height}" role="img" '
         f'aria-labelledby="chart-{number}" xmlns="http://www.w3.org/2000/svg">'
@@ -102,17 +102,16 @@ def _table(table: Table) -> Iterator[str]:
     if not table.rows:
         yield "<p>Nothing in this period.</p>\n</section>"
         return
-    rows = f"{len(table.rows):,} rows"
-    shown = f"the first {table.shown:,} of {rows}; CSV has all" if len(table.rows) > table.shown else rows
+    visible = shown(table)
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">'
-    yield f"<table>\n<caption>{shown}</caption>\n<thead><tr>"
-    for column in table.columns:
+    yield f"<table>\n<caption>{escape(said(table))}.</caption>\n<thead><tr>"
+    for column in visible.columns:
         yield f'<th scope="col"{_class(column.kind)}>{escape(heading(column))}</th>'
     yield "</tr></thead>\n<tbody>"
-    for row in table.rows[: table.shown]:
+    for row in visible.rows:
         cells = (
             f"<td{_class(column.kind)}>{escape(person(column, value))}</td>"
-            for column, value in zip(table.columns, row, strict=True)
+            for column, value in zip(visible.columns, row, strict=True)
         )
         yield f"<tr>{''.join(cells)}</tr>"
     yield "</tbody>\n</table>\n</div>\n</section>"

@@ -6,7 +6,7 @@ from fpdf import FPDF, FontFace
 from fpdf.enums import TableBordersLayout
 
 from cutlass.reporting.formats.drawing import ACCENT, INK, SOFT, Shape, draw
-from cutlass.reporting.formats.values import heading, person
+from cutlass.reporting.formats.values import heading, person, said, shown
 from cutlass.reporting.model import Chart, Kind, Report, Table
 
 _MARGIN, _WIDTH = 14.0, 269.0  # millimetres, of A4 across
@@ -87,7 +87,7 @@ def _chart(page: FPDF, chart: Chart) -> None:
     page.ln(4)
     if page.will_page_break(drawing.height * scale + 8):
         page.add_page()
-    _words(page, f"{chart.title}, {chart.unit}", 11, style="B")
+    _words(page, f"{chart.title} ({chart.unit})", 11, style="B")
     left, top = page.get_x(), page.get_y() + 1
     for shape in drawing.shapes:
         _shape(page, shape, left, top, scale)
@@ -120,21 +120,22 @@ def _table(page: FPDF, table: Table) -> None:
     if not table.rows:
         _words(page, "Nothing in this period.", 9, colour=SOFT)
         return
-    if len(table.rows) > table.shown:
-        _words(page, f"The first {table.shown:,} of {len(table.rows):,} rows; CSV has all.", 8, colour=SOFT)
+    _words(page, f"{said(table)}.", 8, colour=SOFT)
+    visible = shown(table)
     page.set_font(_FONT, size=8)
     page.set_text_color(INK)
     page.set_draw_color("#dde3e8")
+    page.set_fill_color(255)
     page.set_line_width(0.2)
-    rows = [[latin(heading(column)) for column in table.columns]] + [
-        [latin(person(column, value)) for column, value in zip(table.columns, row, strict=True)]
-        for row in table.rows[: table.shown]
+    rows = [[latin(heading(column)) for column in visible.columns]] + [
+        [latin(person(column, value)) for column, value in zip(visible.columns, row, strict=True)]
+        for row in visible.rows
     ]
     with page.table(
         rows,
         width=_WIDTH,
         col_widths=_widths(page, rows),
-        text_align=tuple("RIGHT" if column.kind is Kind.NUMBER else "LEFT" for column in table.columns),
+        text_align=tuple("RIGHT" if column.kind is Kind.NUMBER else "LEFT" for column in visible.columns),
         headings_style=FontFace(emphasis="BOLD", color=ACCENT),
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         line_height=4.5,

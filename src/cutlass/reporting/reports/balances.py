@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from cutlass.domain.periods import to_millis
 from cutlass.domain.reports import ReportSpec
+from cutlass.domain.reservations import CHARGE
 from cutlass.reporting.archive import BEGINNING
 from cutlass.reporting.calendar import Calendar, Part
 from cutlass.reporting.query import Questions
@@ -212,16 +213,14 @@ def _late_sql(spec: ReportSpec) -> str:
 
 
 def _asides_sql(spec: ReportSpec) -> str:
-    """What was set aside, from when until when: until it was given back, or charged by the same request."""
+    """What was set aside, from when until when: until it was given back, or charged (`Reservation.charge_id`)."""
     held, released, charged = (condition(spec, (kind,), BEGINNING) for kind in ("reserve", "release", "decision"))
-    request = "org_id, region, user_id, meter, request_id"
-    same = " AND ".join(f"c.{name} = r.{name}" for name in request.split(", "))
     return (
-        f"WITH reserved AS (SELECT grant_id, units, at_ms, entry_id, {request} FROM entries WHERE {held}), "
-        f"released AS (SELECT entry_id, region, MIN(at_ms) AS ended FROM entries WHERE {released} GROUP BY 1, 2), "
-        f"charged AS (SELECT {request}, MIN(at_ms) AS ended FROM entries WHERE {charged} "
-        "AND request_id IN (SELECT request_id FROM reserved) GROUP BY 1, 2, 3, 4, 5) "
-        "SELECT r.grant_id, r.units, r.at_ms, COALESCE(b.ended, c.ended) AS ended FROM reserved r "
-        "LEFT JOIN released b ON b.entry_id = r.entry_id AND b.region = r.region "
-        f"LEFT JOIN charged c ON {same} WHERE r.grant_id IS NOT NULL"
+        f"WITH reserved AS (SELECT grant_id, units, at_ms, entry_id FROM entries WHERE {held}), "
+        f"ended AS (SELECT entry_id AS name, at_ms FROM entries WHERE {released} UNION ALL "
+        f"SELECT SUBSTR(request_id, {len(CHARGE) + 1}) AS name, at_ms FROM entries WHERE {charged} "
+        f"AND request_id LIKE '{CHARGE}%'), "
+        "ends AS (SELECT name, MIN(at_ms) AS ended FROM ended GROUP BY name) "
+        "SELECT r.grant_id, r.units, r.at_ms, e.ended FROM reserved r "
+        "LEFT JOIN ends e ON e.name = r.entry_id WHERE r.grant_id IS NOT NULL"
     )

@@ -57,8 +57,8 @@ def facts(spec: ReportSpec) -> tuple[tuple[str, str], ...]:
     calendar = Calendar.of(spec)
     found = [
         ("Organisation", "all" if spec.org_id == EVERYONE else spec.org_id),
-        ("From", calendar.moment(spec.start)),
-        ("To", calendar.moment(spec.end)),
+        ("From", calendar.moment(spec.start)[:16].replace("T", " ")),
+        ("To", calendar.moment(spec.end)[:16].replace("T", " ")),
         ("Time zone", spec.time_zone),
     ]
     if spec.granularity != "total":

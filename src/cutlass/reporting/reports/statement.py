@@ -9,7 +9,7 @@ from cutlass.reporting.calendar import Calendar
 from cutlass.reporting.model import Chart, Report, Series, Table, Value, grouped, text, time, units
 from cutlass.reporting.query import Questions
 from cutlass.reporting.reports.balances import Books, Line, read, reckon
-from cutlass.reporting.reports.base import facts, newest, span_in_words
+from cutlass.reporting.reports.base import facts, newest
 
 _AMOUNTS = (
     units("opening", "Opening"),
@@ -61,7 +61,7 @@ def build(spec: ReportSpec, questions: Questions) -> Report:
     return Report(
         spec=spec,
         title="Credit statement",
-        headline=f"{words or 'No grants'} at the end of {span_in_words(spec)}.",
+        headline=f"{words or 'No grants'} at the end of {calendar.last_day()}.",
         figures=tuple((f"{meter} left", grouped(left)) for meter, left in closing.items()),
         tables=(
             Table("statement", "By grant", _COLUMNS, [_row(line) for line in lines]),
