@@ -53,11 +53,15 @@ def _fresh(opened: Opened) -> str:
     )
 
 
-def write(connection: duckdb.DuckDBPyConnection, source: str, target: Path) -> None:
-    """Write a relation as one file of the archive, in an order that makes it small and lets readers skip."""
+def write(connection: duckdb.DuckDBPyConnection, source: str, target: Path, *, ordered: bool = False) -> None:
+    """Write a relation as one file of the archive, in an order that makes it small and lets readers skip.
+
+    `ordered` says that it is in that order already.
+    """
+    order = "" if ordered else f" ORDER BY {_ORDER}"
     about = ", ".join(f"{column.name}: {quoted(column.about)}" for column in COLUMNS)
     connection.execute(
-        f"COPY (SELECT {NAMES} FROM {source} ORDER BY {_ORDER}) TO {quoted(str(target))} "
+        f"COPY (SELECT {NAMES} FROM {source}{order}) TO {quoted(str(target))} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}, KV_METADATA {{{about}}})"
     )
 
