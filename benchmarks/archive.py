@@ -1,7 +1,7 @@
 """Reports over a large archive: time and memory, beside pandas and a walk through the ledger in DynamoDB.
 
-`python -m benchmarks.archive` makes 100 million decisions under `build/`, asks them, and takes them away again. Each
-question runs in a process of its own, which tells its time and the most memory it ever held.
+`python -m benchmarks.archive` makes 100 million decisions under `build/`, asks them, and takes them away again.
+Each question runs in a process of its own, which tells its time and the most memory it ever held.
 """
 
 import argparse
@@ -58,7 +58,10 @@ def run(name: str, folder: Path, python: Path | None = None) -> dict[str, float]
     """Run one question in a process of its own; returns what it says of itself."""
     module = "benchmarks.archive_pandas" if python else "benchmarks.archive_questions"
     told = subprocess.run(
-        [str(python or sys.executable), "-m", module, name, str(folder)], capture_output=True, text=True, check=True
+        [str(python or sys.executable), "-m", module, name, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
     print("pandas" if python else "cutlass", name, found, flush=True)
@@ -100,7 +103,8 @@ def _rows(place: Place, count: int) -> str:
         "org_id": f"'{place.org_id}'",
         "region": f"'{place.region}'",
         "at_ms": f"CAST({to_millis(start)} + i * {span / count} AS BIGINT)",
-        "kind": f"CASE WHEN {chance} < 20000 THEN 'refusal' WHEN {chance} < 25000 THEN 'refund' ELSE 'decision' END",
+        "kind": f"CASE WHEN {chance} < 20000 THEN 'refusal' WHEN {chance} < 25000 THEN 'refund' "
+        "ELSE 'decision' END",
         "entry_id": f"printf('%016x%016x', hash(i, {seed}), hash({seed}, i))",
         "part": "0",
         "entries": "1",
@@ -117,9 +121,23 @@ def _rows(place: Place, count: int) -> str:
         "request_id": f"'{place.month}-{place.region}-' || i",
     }
     decisions = f"SELECT {_columns(values)} FROM range({count}) AS numbers(i)"
-    granted = values | {"kind": "'grant'", "at_ms": str(to_millis(start)), "entry_id": f"'{grant}'", "reason": "'plan'"}
-    granted |= {"units": str(10**9), "user_id": "NULL", "effective_ms": str(to_millis(start)), "request_id": "NULL"}
-    return decisions if place.region != "london" else f"{decisions} UNION ALL SELECT {_columns(granted)} FROM range(1) AS numbers(i)"
+    granted = values | {
+        "kind": "'grant'",
+        "at_ms": str(to_millis(start)),
+        "entry_id": f"'{grant}'",
+        "reason": "'plan'",
+    }
+    granted |= {
+        "units": str(10**9),
+        "user_id": "NULL",
+        "effective_ms": str(to_millis(start)),
+        "request_id": "NULL",
+    }
+    return (
+        decisions
+        if place.region != "london"
+        else f"{decisions} UNION ALL SELECT {_columns(granted)} FROM range(1) AS numbers(i)"
+    )
 
 
 def _columns(values: dict[str, str]) -> str:

@@ -5,9 +5,13 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.credentials import Credentials
 
 from cutlass.contracts import load_catalogue, load_reports, load_topology
 from cutlass.domain.ledger import EntryKind, LedgerEntry
@@ -15,7 +19,13 @@ from cutlass.domain.reports import EVERYONE, ReportSpec
 from cutlass.reporting import Archive, make
 from cutlass.reporting.archiver import Archiver
 from cutlass.reporting.query import Limits
+from cutlass.storage import Store
 from cutlass.storage.objects import Folder
+from cutlass.storage.settings import Settings
+from tests.support import engines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MONTH = {"from": "2025-06-01", "to": "2025-07-01", "time_zone": "Europe/London"}
 QUESTIONS = {
@@ -68,11 +78,27 @@ def ingest() -> dict[str, float]:
 
 
 def ledger() -> dict[str, float]:
-    """Walk through a ledger in DynamoDB, which the emulator stands for, and sum it up."""
-    from benchmarks.stage import engine_store  # noqa: PLC0415 - it starts an emulator, which other questions do without
-
-    del load_catalogue, load_topology
-    raise NotImplementedError(engine_store)
+    """Walk through a ledger in DynamoDB, which the emulator stands for, and sum up a month by day."""
+    at = datetime(2025, 6, 1, 12, tzinfo=UTC)
+    with tempfile.TemporaryDirectory() as folder:
+        engine = engines.start("ministack", Path(folder))
+        engine.make_tables()
+        settings = Settings("dev", "london", engine.endpoints["london"], {}, 30.0)
+        store = Store(
+            settings, load_catalogue(), load_topology(), credentials=Credentials("111111111111", "local")
+        )
+        spread = [
+            replace(one, at=at + timedelta(seconds=number)) for number, one in enumerate(_entries(at, 0, _LEDGER))
+        ]
+        store.ledger.record(spread)
+        started = time.perf_counter()
+        days: dict[str, int] = defaultdict(int)
+        for one in store.ledger.between("org0", at, at + timedelta(days=1)):
+            days[f"{one.at:%Y-%m-%d}"] += one.units
+        seconds = time.perf_counter() - started
+        engine.stop()
+    assert sum(days.values()) == 2 * _LEDGER
+    return {"entries": _LEDGER, "seconds": round(seconds, 2), "entries_per_second": round(_LEDGER / seconds)}
 
 
 def _entries(start: datetime, first: int, count: int) -> list[LedgerEntry]:

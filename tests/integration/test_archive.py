@@ -51,10 +51,10 @@ class Shelf:
         Compactor(self.objects, lambda: self.world.now, lambda _org: None).run()
 
     def rows(self) -> list[tuple]:
-        with self.archive.opened(self.world.org, BEGINNING, self.world.now + timedelta(days=400)) as opened:
-            with duckdb.connect() as connection:
-                attach(connection, opened)
-                return sorted(connection.execute(f"SELECT {NAMES} FROM entries").fetchall(), key=str)
+        end = self.world.now + timedelta(days=400)
+        with self.archive.opened(self.world.org, BEGINNING, end) as opened, duckdb.connect() as connection:
+            attach(connection, opened)
+            return sorted(connection.execute(f"SELECT {NAMES} FROM entries").fetchall(), key=str)
 
     def left(self) -> dict[str, int]:
         """What the statement says is left of each grant now."""

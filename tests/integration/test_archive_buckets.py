@@ -1,8 +1,8 @@
 """The archive in buckets, and the same questions asked by DuckDB here and by Athena there.
 
-The emulator's Athena is DuckDB too. So this shows that Athena's interface is used rightly, that the table is found by
-its description, and that the answers come back as they should. That Athena's own engine, Trino, takes the SQL and
-means the same by it, it does not show.
+The emulator's Athena is DuckDB too. So this shows that Athena's interface is used rightly, that the table is found
+by its description, and that the answers come back as they should. That Athena's own engine, Trino, takes the SQL
+and means the same by it, it does not show.
 """
 
 import json
@@ -63,7 +63,9 @@ def glue(endpoint: str, operation: str, body: dict) -> None:
     answer = urllib3.request(
         "POST", f"{endpoint}/", body=data, headers=_signed("POST", f"{endpoint}/", data, "glue", **names)
     )
-    assert answer.status == 200 or any(known in answer.data for known in (b"AlreadyExists", b"NotFound")), answer.data
+    assert answer.status == 200 or any(known in answer.data for known in (b"AlreadyExists", b"NotFound")), (
+        answer.data
+    )
 
 
 def entries() -> list:
@@ -71,7 +73,7 @@ def entries() -> list:
     found += [entry(n, user_id=f"user{n % 3}", units=n, spent=((PLAN, n),)) for n in range(1, 60)]
     found += [entry(n, user_id="o'neil", org_id="org:2@x", units=9) for n in range(60, 70)]
     found += [entry(100 + n, "refusal", reason="user_limit_reached") for n in range(4)]
-    return found + [entry(200, "reserve", units=7, spent=((PLAN, 7),))]
+    return [*found, entry(200, "reserve", units=7, spent=((PLAN, 7),))]
 
 
 def test_objects_are_listed_read_and_written_alike_in_a_bucket_and_a_folder(

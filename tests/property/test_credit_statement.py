@@ -1,4 +1,4 @@
-"""The credit statement against an account book kept by hand: every event booked when it happens, nothing inferred."""
+"""The credit statement against an account book kept by hand: every event is booked when it happens."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Held:
 
 @dataclass
 class Book:
-    """An account book: balances moved by hand, each movement noted with its time, and the ledger told alongside."""
+    """An account book: balances moved by hand, each movement noted with its time, and what the ledger is told."""
 
     entries: list[LedgerEntry] = field(default_factory=list)
     noted: list[tuple[int, str, str, int]] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """Spans of time in time zones: every instant is in one part, and SQL says the same one as the zone's own clock."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -43,7 +44,7 @@ def test_each_instant_is_in_one_part_and_sql_finds_it(
     parts = calendar.parts()
     assert parts[0].start == from_millis(start)
     assert parts[-1].end == from_millis(end)
-    assert all(one.end == following.start for one, following in zip(parts, parts[1:], strict=False))
+    assert all(one.end == following.start for one, following in pairwise(parts))
     assert len({part.number for part in parts}) == len({part.label for part in parts})
     edges = [edge for part in parts[:50] for edge in (to_millis(part.start), to_millis(part.end) - 1)]
     instants = edges + [start + int(share * (end - start)) for share in shares]

@@ -47,7 +47,7 @@ def table_of(path: Path, sort: str) -> list[list[str]]:
             # As UTC and without a zone: for times with one DuckDB wants a library that is no part of this.
             connection.execute("SET TimeZone = 'UTC'")
             times = connection.execute(
-                f"SELECT name FROM parquet_schema('{path}') WHERE type = 'INT64' AND converted_type LIKE 'TIMESTAMP%'"
+                f"SELECT name FROM parquet_schema('{path}') WHERE converted_type LIKE 'TIMESTAMP%'"
             ).fetchall()
             casts = "".join(f", CAST({name} AS TIMESTAMP) AS {name}" for (name,) in times).removeprefix(", ")
             rows = connection.execute(f"SELECT * {f'REPLACE ({casts})' if casts else ''} FROM '{path}'").fetchall()

@@ -14,7 +14,7 @@ INK, SOFT, ACCENT, FILL = "#1f2933", "#5f6b76", "#0b5cad", "#d6e6f5"
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 28
 _BAR, _GAP, _NAME = 16, 6, 170
-_MARKS = 8
+_MARKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def _line(chart: Chart) -> Iterator[Shape]:
     yield Shape(points, ACCENT, width=2.0)
     step = max(1, -(-len(values) // _MARKS))
     for place in range(0, len(values), step):
-        last = place + step >= len(values) and x(place) > WIDTH - 60
-        yield Shape(((x(place), HEIGHT - 9),), SOFT, chart.labels[place][:16], "end" if last else "middle")
+        anchor = "end" if x(place) > WIDTH - 60 else "middle" if place else "start"
+        yield Shape(((x(place), HEIGHT - 9),), SOFT, chart.labels[place][:16], anchor)
 
 
 def _bars(chart: Chart) -> Iterator[Shape]:

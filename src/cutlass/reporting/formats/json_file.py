@@ -9,21 +9,28 @@ from cutlass.reporting.model import Report, Table
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the report."""
-    body = {
+    """Write the report, a line for each row."""
+    about = {
         "title": report.title,
         "headline": report.headline,
         "org_id": report.spec.org_id,
         "request": report.spec.body(),
         "until": machine(report.until),
         "notes": list(report.notes),
-        "tables": [_table(table) for table in report.tables],
     }
-    path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(_json(about)[:-1] + ', "tables": [\n')
+        for number, table in enumerate(report.tables):
+            stream.write((",\n" if number else "") + _json(_heading(table))[:-1] + ', "rows": [')
+            names = [column.name for column in table.columns]
+            for place, row in enumerate(table.rows):
+                cells = dict(zip(names, map(machine, row), strict=True))
+                stream.write((",\n" if place else "\n") + _json(cells))
+            stream.write("]}")
+        stream.write("]}\n")
 
 
-def _table(table: Table) -> dict[str, Any]:
-    names = [column.name for column in table.columns]
+def _heading(table: Table) -> dict[str, Any]:
     return {
         "name": table.name,
         "title": table.title,
@@ -31,5 +38,8 @@ def _table(table: Table) -> dict[str, Any]:
             {"name": column.name, "title": column.title, "type": str(column.kind), "unit": column.unit}
             for column in table.columns
         ],
-        "rows": [dict(zip(names, map(machine, row), strict=True)) for row in table.rows],
     }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

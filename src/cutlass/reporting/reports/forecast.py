@@ -30,7 +30,7 @@ from cutlass.reporting.reports.usage import usage_sql
 _LONGEST_DAY = timedelta(hours=26)
 _METHOD = (
     f"Method: {FUTURES} possible futures of up to {HORIZON_DAYS} days; each future day uses what a day of the "
-    f"same weekday among the last {HISTORY_DAYS} used, drawn at random. Units are spent in the order of grants, "
+    f"same weekday among the last {HISTORY_DAYS} used, drawn at random. Units are spent in the order of grants "
     "and the plan's units come anew with each period. The date is the median, the interval holds 80 of 100 futures."
 )
 _NOTES = (
@@ -63,9 +63,7 @@ def build(spec: ReportSpec, questions: Questions) -> Report:
     for meter in sorted({line.grant.meter for line in lines}):
         own = [line for line in lines if line.grant.meter == meter]
         history = histories.get(meter, [])
-        forecast = foresee(
-            history, _stocks(own, zone), _renewal(own, spec, zone), start, f"{seed}{meter}"
-        )
+        forecast = foresee(history, _stocks(own, zone), _renewal(own, spec, zone), start, f"{seed}{meter}")
         rows += _rows(meter, own, history, forecast)
         charts += _chart(meter, history)
         words.append(f"{meter} {_in_words(forecast.everything)}")
@@ -98,7 +96,7 @@ def _rows(
     per_day = sum(used for _, used in history) // max(len(history), 1)
 
     def dates(found: Prognosis) -> tuple[str, ...]:
-        never = f"not within {HORIZON_DAYS} days"
+        never = f"after {HORIZON_DAYS} days"
         return tuple(day.isoformat() if day else never for day in (found.early, found.middle, found.late))
 
     return [

@@ -48,7 +48,7 @@ def build(spec: ReportSpec, questions: Questions) -> Report:
         figures=tuple(pair for row in rows for pair in _headline_figures(row)),
         tables=(Table("summary", "Summary", _COLUMNS, rows), _top(features, "feature", "Features")),
         charts=(*_over_time(over), *[chart for chart in features.charts if chart.sort == "bar"]),
-        notes=(f"Before is {span_in_words(_span_before(spec))}, as long as the period.", *statements.notes[:2]),
+        notes=(f"Before is {span_in_words(_span_before(spec))}, as long as the period.", statements.notes[1]),
         until=over.until,
         facts=facts(spec),
     )
