@@ -31,6 +31,7 @@ RANK = {
     "contracts": 1,
     "storage": 2,
     "api": 3,
+    "reporting": 3,
     "functions": 4,
     "platform": 5,
     "deploy": 5,

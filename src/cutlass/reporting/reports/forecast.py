@@ -31,7 +31,7 @@ _LONGEST_DAY = timedelta(hours=26)
 _METHOD = (
     f"Method: {FUTURES} possible futures of up to {HORIZON_DAYS} days; each future day uses what a day of the "
     f"same weekday among the last {HISTORY_DAYS} used, drawn at random. Units are spent in the order of grants "
-    "and the plan's units come anew with each period. The date is the median, the interval holds 80 of 100 futures."
+    "and the plan's units come anew with each period. The date is the median, the interval has 80 of 100 futures."
 )
 _NOTES = (
     _METHOD,
