@@ -6,6 +6,7 @@ from the copy inside the installed package. Each file is read once per process a
 `python -m cutlass.contracts` checks every file and prints one line per problem.
 """
 
+from cutlass.contracts.buckets import Bucket, load_buckets
 from cutlass.contracts.catalogue import load_catalogue
 from cutlass.contracts.emails import Email, EmailVariable, load_emails
 from cutlass.contracts.folder import FOLDER_VARIABLE, contracts_folder
@@ -29,6 +30,7 @@ from cutlass.contracts.topology import load_topology
 __all__ = [
     "FOLDER_VARIABLE",
     "Access",
+    "Bucket",
     "DeadLetter",
     "Email",
     "EmailVariable",
@@ -40,6 +42,7 @@ __all__ = [
     "StreamSource",
     "Table",
     "contracts_folder",
+    "load_buckets",
     "load_catalogue",
     "load_emails",
     "load_functions",

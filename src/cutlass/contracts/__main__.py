@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from cutlass.contracts import (
+    load_buckets,
     load_catalogue,
     load_emails,
     load_functions,
@@ -19,6 +20,7 @@ _LOADERS: tuple[Callable[[], object], ...] = (
     load_topology,
     load_catalogue,
     load_tables,
+    load_buckets,
     load_functions,
     load_emails,
     load_reports,

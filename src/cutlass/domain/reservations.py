@@ -22,6 +22,10 @@ MAX_PARTS = 90
 """Pools one reservation may draw on: its end writes them all, in a transaction of at most 100 writes."""
 
 
+REPORT_PREFIX = "report:"
+"""How the request ids begin of reservations that belong to reports: only the report ends them."""
+
+
 class State(StrEnum):
     """Where a reservation stands; all but the first are final."""
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from cutlass.contracts import load_functions
-from cutlass.functions import compensator, meter, terms
+from cutlass.functions import compensator, meter, report_dispatcher, terms
 from cutlass.storage import keys, open_store
 from cutlass.storage.streams import Record, Span, open_streams
 
@@ -115,6 +115,11 @@ def _compensator_again(event: dict[str, Any], context: Any) -> Any:
     return compensator.handler(event, context)
 
 
+def _dispatcher_again(event: dict[str, Any], context: Any) -> Any:
+    """Send the messages once more; what was begun meanwhile is not begun again."""
+    return report_dispatcher.handler(event, context)
+
+
 def _looked_at(_event: dict[str, Any], _context: Any) -> Any:
     """Do nothing: what the records say is old, and the schedule has looked at everything since."""
     return {"batchItemFailures": []}
@@ -124,6 +129,7 @@ _AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
     "meter": _meter_again,
     "terms": _terms_again,
     "compensator": _compensator_again,
+    "report-dispatcher": _dispatcher_again,
     "rebalance": _looked_at,
     "gateway-keys": _looked_at,
 }

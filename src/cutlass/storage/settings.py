@@ -22,6 +22,8 @@ class Settings:
         The same for calls to another region, by its name.
     store_timeout_seconds : float
         How long one request may wait for the store altogether.
+    account : str
+        The AWS account, with which the names of buckets end.
     """
 
     environment: str
@@ -29,6 +31,7 @@ class Settings:
     endpoint: str | None = None
     peer_endpoints: Mapping[str, str] = field(default_factory=dict)
     store_timeout_seconds: float = 2.0
+    account: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -40,6 +43,7 @@ class Settings:
                 endpoint=environ.get("AWS_ENDPOINT_URL"),
                 peer_endpoints=json.loads(environ.get("CUTLASS_PEER_ENDPOINTS", "{}")),
                 store_timeout_seconds=float(environ.get("CUTLASS_STORE_TIMEOUT_SECONDS", "2")),
+                account=environ.get("CUTLASS_ACCOUNT", ""),
             )
         except KeyError as missing:
             raise ContractError(f"environment variable {missing.args[0]} is not set") from None
@@ -49,3 +53,12 @@ class Settings:
     def table(self, name: str) -> str:
         """The full name of a table of `contracts/tables.yaml`."""
         return f"cutlass-tech-{name}-{self.environment}"
+
+    def queue(self, name: str) -> str:
+        """The full name of a queue of `contracts/functions.yaml`, in this region."""
+        return f"cutlass-tech-{name}-{self.environment}-{self.region}"
+
+    def bucket(self, name: str, region: str | None = None, *, copy: bool = False) -> str:
+        """The full name of a bucket of `contracts/buckets.yaml`: this region's, another's, or the copy of one."""
+        what = f"{name}-copy" if copy else name
+        return f"cutlass-tech-{what}-{self.environment}-{region or self.region}-{self.account}"

@@ -27,11 +27,16 @@ from cutlass.storage.minting import Minting
 from cutlass.storage.organisations import Organisations
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
+from cutlass.storage.queues import Queues
 from cutlass.storage.rebalancer import Rebalancer
 from cutlass.storage.reconciliation import Reconciliation
 from cutlass.storage.refunds import Refunds
 from cutlass.storage.regions import Gate
+from cutlass.storage.report_files import ReportFiles
+from cutlass.storage.report_requests import ReportRequests
+from cutlass.storage.reports import Reports
 from cutlass.storage.reservations import Reservations
+from cutlass.storage.schedules import Schedules
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.stripes import Stripes
@@ -165,6 +170,14 @@ class Store:
             monotonic,
         )
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
+        reports = settings.table(keys.REPORTS)
+        self.reports = Reports(peers, self.reservations, reports, clock)
+        self.report_requests = ReportRequests(peers, self.reservations, self.organisations, reports, clock)
+        self.report_files = ReportFiles(settings, topology, credentials)
+        self.schedules = Schedules(peers, self.directory, self.report_requests, catalogue, reports, clock)
+        self.queues = Queues(
+            topology.regions[region].aws_region, endpoint=settings.endpoint, credentials=credentials
+        )
         self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
 
     def fenced(self) -> bool:
