@@ -66,7 +66,7 @@ def work(store: Store, org_id: str, report_id: str, left_ms: Callable[[], int]) 
         return None
     try:
         with tempfile.TemporaryDirectory(prefix="report-") as folder, Pulse(store, job) as pulse:
-            made = _make(store, job, Path(folder), pulse, left_ms)
+            made = _make(job, Path(folder), pulse, left_ms)
             result = _keep(store, job, made)
     except Exception as error:
         failure, may_pass = judged(error)
@@ -89,7 +89,7 @@ def judged(error: Exception) -> tuple[Failure, bool]:
     return NOT_MADE, True
 
 
-def _make(store: Store, job: Job, folder: Path, pulse: "Pulse", left_ms: Callable[[], int]) -> Made:
+def _make(job: Job, folder: Path, pulse: "Pulse", left_ms: Callable[[], int]) -> Made:
     return make(
         ReportSpec.of(job.org_id, job.report, load_reports()),
         Archive.from_environment(),
