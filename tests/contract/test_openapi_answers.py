@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from cutlass.api.errors import MethodNotAllowedError
 from cutlass.api.problems import problem_response
@@ -79,6 +80,12 @@ def _store() -> Iterable[None]:
         yield
 
 
+def unsaid(case: schemathesis.Case) -> list[Any]:
+    """What is not asked of an operation: what a type of report takes, reports.yaml says and OpenAPI cannot."""
+    reports = case.operation.definition.raw["operationId"] in {"createReport", "putReportSchedule"}
+    return [positive_data_acceptance] if reports else []
+
+
 schema = schemathesis.openapi.from_dict(load_openapi())
 schema.app = app
 
@@ -86,4 +93,4 @@ schema.app = app
 @schema.parametrize()
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_answers_fit_the_document(case: schemathesis.Case):
-    case.call_and_validate(headers={"Authorization": TOKEN})
+    case.call_and_validate(headers={"Authorization": TOKEN}, excluded_checks=unsaid(case))
