@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from cutlass.api.errors import MethodNotAllowedError
 from cutlass.api.problems import problem_response
 from cutlass.contracts import Operation, load_functions, load_openapi, load_operations
 from cutlass.domain.errors import CutlassError, NotFoundError, UnauthenticatedError
+from tests.support.unsaid import unsaid
 from tests.unit.functions.fakes import MODULES, SERVICE, event, seeded
 
 TOKEN = "Bearer good"
@@ -78,12 +78,6 @@ def _store() -> Iterable[None]:
         for name in MODULES:
             patch.setattr(importlib.import_module(f"cutlass.functions.{name}"), "open_store", lambda: fake)
         yield
-
-
-def unsaid(case: schemathesis.Case) -> list[Any]:
-    """What is not asked of an operation: what a type of report takes, reports.yaml says and OpenAPI cannot."""
-    reports = case.operation.definition.raw["operationId"] in {"createReport", "putReportSchedule"}
-    return [positive_data_acceptance] if reports else []
 
 
 schema = schemathesis.openapi.from_dict(load_openapi())

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 ENVIRONMENT = "dev"
 ACCOUNT = "111111111111"
@@ -33,11 +33,14 @@ def function_environment(
     aws_region: str,
     endpoint: str,
     peers: Mapping[str, str],
+    archives: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the settings of a region's functions: all that differs between here and AWS."""
     return {
         "CUTLASS_ENVIRONMENT": ENVIRONMENT,
         "CUTLASS_REGION": region,
+        "CUTLASS_ACCOUNT": ACCOUNT,
+        "CUTLASS_ARCHIVES": json.dumps(list(archives)),
         "CUTLASS_PEER_ENDPOINTS": json.dumps(dict(peers)),
         "AWS_REGION": aws_region,
         "AWS_DEFAULT_REGION": aws_region,

@@ -1,4 +1,4 @@
-"""Lays the tables, queues and user pools of every region into the emulator; doing it twice changes nothing."""
+"""Lays tables, queues, buckets and user pools of every region into the emulator; once or twice alike."""
 
 import json
 import secrets
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutlass.contracts import Queue, Table, load_queues, load_tables, load_topology
+from cutlass.platform.buckets import ensure_buckets
 from cutlass.platform.errors import AwsError, PlatformError
 from cutlass.platform.home import Home, read_json, write_json
 from cutlass.platform.local import ENVIRONMENT
@@ -61,6 +62,7 @@ def provision(endpoint: str, home: Home) -> dict[str, Pool]:
         item = encode_item(issuer_item(region.name, issuer(pool)))
         organisations = load_tables()[keys.ORGANISATIONS].resource(ENVIRONMENT)
         wire.call("dynamodb", "PutItem", {"TableName": organisations, "Item": item})
+    ensure_buckets(endpoint, load_topology().regions)
     _keep_secrets(home, pools)
     return pools
 

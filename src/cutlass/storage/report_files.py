@@ -27,7 +27,10 @@ class FileBucket(Bucket):
 
     def put_file(self, key: str, path: Path, content_type: str) -> None:
         """Write a file as an object, over one that is there; raises `UnavailableError`."""
-        self._send("PUT", key, data=path.read_bytes(), headers={"content-type": content_type})
+        try:
+            self._send("PUT", key, data=path.read_bytes(), headers={"content-type": content_type})
+        except NotFoundError as error:
+            raise UnavailableError("there is no bucket to write to") from error
 
     def exists(self, key: str) -> bool:
         """Look for an object; one that cannot be seen, for whatever reason, is not there."""

@@ -1,0 +1,56 @@
+"""Fills the archives of the running platform with a year of an organisation that never was."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from botocore.credentials import Credentials
+
+from cutlass.contracts import load_catalogue, load_topology
+from cutlass.platform.buckets import archives
+from cutlass.platform.local import ACCOUNT
+from cutlass.reporting.archiver import Archiver
+from cutlass.reporting.demo import year
+from cutlass.storage.objects import Bucket
+
+if TYPE_CHECKING:
+    from cutlass.domain.ledger import LedgerEntry
+
+PLAN = "basic"
+"""The plan of the organisation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What was written: entries, and files of the archives."""
+
+    entries: int
+    files: int
+
+
+def fill(endpoint: str, org_id: str, today: date, progress: Callable[[float], None]) -> Filled:
+    """Write the year into the archive of each region; doing it again changes nothing.
+
+    Parameters
+    ----------
+    endpoint : str
+        Address of the emulator.
+    progress : callable
+        Told how much is done, from 0 to 1.
+    """
+    regions = load_topology().regions
+    days: dict[tuple[str, str], list[LedgerEntry]] = {}
+    count = 0
+    for entry in year(org_id, load_catalogue().plans[PLAN], list(regions), today):
+        days.setdefault((f"{entry.at:%Y-%m-%d}", entry.region), []).append(entry)
+        count += 1
+    writers = {}
+    for name, region in regions.items():
+        own = archives(name, regions)[0].removeprefix("s3://")
+        bucket = Bucket(own, region.aws_region, endpoint=endpoint, credentials=Credentials(ACCOUNT, "local"))
+        writers[name] = Archiver(bucket, name)
+    for done, ((_, at), entries) in enumerate(days.items(), 1):
+        writers[at].write(entries)
+        progress(done / len(days))
+    return Filled(count, len(days))
