@@ -40,17 +40,18 @@ def fill(endpoint: str, org_id: str, today: date, progress: Callable[[float], No
         Told how much is done, from 0 to 1.
     """
     regions = load_topology().regions
-    days: dict[tuple[str, str], list[LedgerEntry]] = {}
-    count = 0
+    months: dict[tuple[str, str], list[LedgerEntry]] = {}
+    count = files = 0
     for entry in year(org_id, load_catalogue().plans[PLAN], list(regions), today):
-        days.setdefault((f"{entry.at:%Y-%m-%d}", entry.region), []).append(entry)
+        months.setdefault((f"{entry.at:%Y-%m}", entry.region), []).append(entry)
         count += 1
     writers = {}
     for name, region in regions.items():
         own = archives(name, regions)[0].removeprefix("s3://")
         bucket = Bucket(own, region.aws_region, endpoint=endpoint, credentials=Credentials(ACCOUNT, "local"))
         writers[name] = Archiver(bucket, name)
-    for done, ((_, at), entries) in enumerate(days.items(), 1):
-        writers[at].write(entries)
-        progress(done / len(days))
-    return Filled(count, len(days))
+    for done, ((month, at), entries) in enumerate(months.items(), 1):
+        # The month that goes on gets more days: a file for each stays the same when the year is made again.
+        files += writers[at].write(entries, months=month != f"{today:%Y-%m}").files
+        progress(done / len(months))
+    return Filled(count, files)

@@ -51,12 +51,13 @@ class Archiver:
         """Archive a batch of stream records of the ledger; telling it again changes nothing."""
         return self.write(entry for record in records for entry in new_entries(record, self._region))
 
-    def write(self, entries: Iterable[LedgerEntry]) -> Archived:
-        """Write entries, each into a file of its organisation, day and region."""
+    def write(self, entries: Iterable[LedgerEntry], *, months: bool = False) -> Archived:
+        """Write entries, each into a file of its organisation, day and region; or of its month, for many at once."""
         places: dict[Place, set[Row]] = defaultdict(set)
         count = 0
         for entry in entries:
-            places[Place.of(entry.org_id, entry.region, entry.at)].update(rows_of(entry))
+            place = Place.of(entry.org_id, entry.region, entry.at)
+            places[place.whole if months else place].update(rows_of(entry))
             count += 1
         size = 0
         with tempfile.TemporaryDirectory(prefix="cutlass-archiver-") as folder, duckdb.connect() as connection:

@@ -130,9 +130,7 @@ def _decided(
     units: int,
     stocks: list[_Stock],
 ) -> LedgerEntry:
-    """Allow or refuse a request, as the rules would: within the user's limit, from the first grant that has
-    units.
-    """
+    """Allow or refuse a request as the rules would: within the user's limit, from the first grant with units."""
     limit, used = books.plan.meters[meter].user_limit, books.used[user, meter]
     reason: str | None = None
     spent: Spent = ()
