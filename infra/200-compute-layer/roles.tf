@@ -139,6 +139,13 @@ locals {
           Condition = {}
         },
         {
+          Sid       = "SendMessages"
+          Effect    = "Allow"
+          Action    = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+          Resource  = [for queue in function.sends : "${local.queue_arn_base}:${local.queue_names[queue]}"]
+          Condition = {}
+        },
+        {
           Sid    = "LeaveFailures"
           Effect = "Allow"
           Action = ["sqs:SendMessage"]
@@ -153,7 +160,7 @@ locals {
           Effect = "Allow"
           Action = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource = [
-            for arn in length(concat(function.queues, function.streams, function.schedules)) > 0 ? [local.key_arns[var.region].messages] : [] : arn
+            for arn in length(concat(function.queues, function.streams, function.schedules, function.sends)) > 0 ? [local.key_arns[var.region].messages] : [] : arn
           ]
           Condition = { StringEquals = { "kms:ViaService" = "sqs.${var.aws_region}.amazonaws.com" } }
         },
@@ -191,7 +198,7 @@ resource "aws_iam_role_policy" "function" {
     Statement = concat(
       local.own_statements[each.key],
       [
-        for statement in concat(local.table_statements[each.key], local.event_statements[each.key]) :
+        for statement in concat(local.table_statements[each.key], local.event_statements[each.key], local.bucket_statements[each.key]) :
         { for key, value in statement : key => value if key != "Condition" || length(value) > 0 }
       ],
     )
