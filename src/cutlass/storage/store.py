@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from botocore.credentials import Credentials
 
@@ -27,16 +28,11 @@ from cutlass.storage.minting import Minting
 from cutlass.storage.organisations import Organisations
 from cutlass.storage.peers import Peers
 from cutlass.storage.pools import Pools
-from cutlass.storage.queues import Queues
 from cutlass.storage.rebalancer import Rebalancer
 from cutlass.storage.reconciliation import Reconciliation
 from cutlass.storage.refunds import Refunds
 from cutlass.storage.regions import Gate
-from cutlass.storage.report_files import ReportFiles
-from cutlass.storage.report_requests import ReportRequests
-from cutlass.storage.reports import Reports
 from cutlass.storage.reservations import Reservations
-from cutlass.storage.schedules import Schedules
 from cutlass.storage.settings import Settings
 from cutlass.storage.shortages import Shortages
 from cutlass.storage.stripes import Stripes
@@ -46,6 +42,13 @@ from cutlass.storage.sweeps import Sweeps
 from cutlass.storage.terms import TermsKeeper
 from cutlass.storage.transfers import Transfers
 from cutlass.storage.usage import Usage
+
+if TYPE_CHECKING:
+    from cutlass.storage.queues import Queues
+    from cutlass.storage.report_files import ReportFiles
+    from cutlass.storage.report_requests import ReportRequests
+    from cutlass.storage.reports import Reports
+    from cutlass.storage.schedules import Schedules
 
 _HEALTH_SECONDS = 0.3
 """How long a health check waits for the region's state; without it, it tells what it last saw."""
@@ -93,6 +96,7 @@ class Store:
         self.catalogue = catalogue
         self.topology = topology
         self.clock = clock
+        self._credentials = credentials
         dynamos = {
             name: Dynamo(
                 peer.aws_region,
@@ -170,15 +174,47 @@ class Store:
             monotonic,
         )
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
-        reports = settings.table(keys.REPORTS)
-        self.reports = Reports(peers, self.reservations, reports, clock)
-        self.report_requests = ReportRequests(peers, self.reservations, self.organisations, reports, clock)
-        self.report_files = ReportFiles(settings, topology, credentials)
-        self.schedules = Schedules(peers, self.directory, self.report_requests, catalogue, reports, clock)
-        self.queues = Queues(
-            topology.regions[region].aws_region, endpoint=settings.endpoint, credentials=credentials
-        )
         self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
+
+    # Reports are no part of a decision: what they need is imported, and made, when it is asked for.
+
+    @cached_property
+    def reports(self) -> "Reports":
+        """The jobs of reports."""
+        from cutlass.storage.reports import Reports  # noqa: PLC0415
+
+        return Reports(self.peers, self.reservations, self.settings.table(keys.REPORTS), self.clock)
+
+    @cached_property
+    def report_requests(self) -> "ReportRequests":
+        """The requests for reports."""
+        from cutlass.storage.report_requests import ReportRequests  # noqa: PLC0415
+
+        table = self.settings.table(keys.REPORTS)
+        return ReportRequests(self.peers, self.reservations, self.organisations, table, self.clock)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        """The schedules of reports."""
+        from cutlass.storage.schedules import Schedules  # noqa: PLC0415
+
+        table = self.settings.table(keys.REPORTS)
+        return Schedules(self.peers, self.directory, self.report_requests, self.catalogue, table, self.clock)
+
+    @cached_property
+    def report_files(self) -> "ReportFiles":
+        """The files of reports."""
+        from cutlass.storage.report_files import ReportFiles  # noqa: PLC0415
+
+        return ReportFiles(self.settings, self.topology, self._credentials)
+
+    @cached_property
+    def queues(self) -> "Queues":
+        """The queues of this region."""
+        from cutlass.storage.queues import Queues  # noqa: PLC0415
+
+        aws_region = self.topology.regions[self.region].aws_region
+        return Queues(aws_region, endpoint=self.settings.endpoint, credentials=self._credentials)
 
     def fenced(self) -> bool:
         """Whether an operator has fenced this region, from a look at most two seconds old that waits little."""
