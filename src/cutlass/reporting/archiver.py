@@ -52,7 +52,7 @@ class Archiver:
         return self.write(entry for record in records for entry in new_entries(record, self._region))
 
     def write(self, entries: Iterable[LedgerEntry], *, months: bool = False) -> Archived:
-        """Write entries, each into a file of its organisation, day and region; or of its month, for many at once."""
+        """Write entries, each into a file of its organisation, day and region; or of its month, for many."""
         places: dict[Place, set[Row]] = defaultdict(set)
         count = 0
         for entry in entries:
