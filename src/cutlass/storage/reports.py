@@ -162,14 +162,17 @@ class Reports:
         return 0
 
     def sweep(self, limit: int) -> int:
-        """Look after this region's open jobs: settle, queue again or give up; returns how many were changed.
+        """Look after this region's open jobs, the oldest first: settle, queue again or give up.
 
-        One that cannot be looked after now does not keep back the others, and is what is raised behind them.
+        Returns how many were changed, at most `limit`: those that are well do not count, so that they keep nobody
+        from being looked after. One that cannot be looked after now does not either, and is what is raised behind
+        the others.
         """
         failures: list[CutlassError] = []
         done = 0
-        waiting = self._peers.here.query(self._table, keys.open_reports(self.region), limit=limit)
-        for item in list(islice(waiting, limit)):
+        for item in self._peers.here.query(self._table, keys.open_reports(self.region)):
+            if done >= limit:
+                break
             name, _, org_id = item["sk"].partition("#")
             try:
                 done += self._look_after(org_id, name)

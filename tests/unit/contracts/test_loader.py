@@ -56,7 +56,12 @@ def edit(file: Path, old: str, new: str) -> int:
     ("file", "old", "new", "expected"),
     [
         ("functions.yaml", "buckets: {reports: read}", "buckets: {report: read}", "there is no bucket 'report'"),
-        ("functions.yaml", "buckets: {reports: read}", "buckets: {reports: own}", "functions.reports.buckets.reports"),
+        (
+            "functions.yaml",
+            "buckets: {reports: read}",
+            "buckets: {reports: own}",
+            "functions.reports.buckets.reports",
+        ),
         ("functions.yaml", "sends: [reports, ", "sends: [report, ", "there is no queue 'report'"),
         ("functions.yaml", "ephemeral_mb: 4096", "ephemeral_mb: 256", "ephemeral_mb"),
         ("buckets.yaml", "expire_days: 90", "expire_days: 0", "buckets.reports.expire_days"),

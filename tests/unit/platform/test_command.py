@@ -57,6 +57,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         "usage",
         "ledger",
         "partition",
+        "report",
+        "reports",
+        "demo",
         "reservation",
     ):
         assert f" {name} " in text
