@@ -1,11 +1,15 @@
 """Reports on the running platform: from the command to a file, over both regions, and for nobody else."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from botocore.credentials import Credentials
 
+from cutlass.platform.local import ACCOUNT
+from cutlass.storage.objects import Bucket
 from tests.e2e.running import Platform, eventually
 
 ORG = "reporters"
@@ -58,6 +62,22 @@ def test_the_other_region_hands_out_its_copy_and_strangers_get_nothing(platform_
     assert platform.call("GET", path, token=stranger).status_code == 403
     assert platform.call("GET", path.replace(ORG, "org456"), token=stranger).status_code == 404
     assert httpx.get(url.partition("?")[0], trust_env=False, params={"X-Amz-Signature": "0"}).status_code != 200
+
+
+def test_what_was_decided_a_moment_ago_is_in_a_report(platform_with_usage: Platform, tmp_path: Path) -> None:
+    platform, today = platform_with_usage, f"{datetime.now(UTC):%Y-%m-%d}"
+    body = {"org_id": ORG, "user_id": "grace", "units": 7}
+    assert platform.call("POST", "/usage-check", region="sydney", body=body).json()["allowed"]
+    name = f"cutlass-tech-archive-dev-sydney-{ACCOUNT}"
+    archive = Bucket(name, "ap-southeast-2", endpoint=platform.endpoint, credentials=Credentials(ACCOUNT, "local"))
+    prefix = f"decisions/org={ORG}/month={today[:7]}/day={today}/region=sydney/"
+    eventually(lambda: any(archive.list(prefix)), "it is archived")
+    file = tmp_path / "today.csv"
+    asked = ["--org", ORG, "--from", today, "--granularity", "total", "--filter", "user=grace", "--format", "csv"]
+    done = platform.command("report", "usage", *asked, "--to", f"{today}T23:59:59Z", "--out", str(file))
+    assert done.returncode == 0, done.stderr
+    heading, row = (line.split(",") for line in file.read_text(encoding="utf-8-sig").splitlines())
+    assert dict(zip(heading, row, strict=True))["used"] == "7", "London reads the copy of Sydney's archive"
 
 
 def test_limits_are_enforced(platform_with_usage: Platform) -> None:

@@ -120,6 +120,13 @@ def _dispatcher_again(event: dict[str, Any], context: Any) -> Any:
     return report_dispatcher.handler(event, context)
 
 
+def _archiver_again(event: dict[str, Any], context: Any) -> Any:
+    """Archive the entries; those that are there are there once."""
+    from cutlass.functions import archiver  # noqa: PLC0415 - brings DuckDB, which nothing else here needs
+
+    return archiver.handler(event, context)
+
+
 def _looked_at(_event: dict[str, Any], _context: Any) -> Any:
     """Do nothing: what the records say is old, and the schedule has looked at everything since."""
     return {"batchItemFailures": []}
@@ -130,6 +137,7 @@ _AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
     "terms": _terms_again,
     "compensator": _compensator_again,
     "report-dispatcher": _dispatcher_again,
+    "archiver": _archiver_again,
     "rebalance": _looked_at,
     "gateway-keys": _looked_at,
 }
