@@ -47,7 +47,7 @@ override_data {
       functions = {
         for name in [
           "usage-check", "reservations", "balance", "usage", "ledger", "grants", "organisations", "users", "refunds", "plans",
-          "health", "authorizer", "claims",
+          "health", "authorizer", "claims", "reports",
         ] :
         name => {
           name       = "cutlass-tech-${name}-mocked"
