@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 
 CHECKOV := requirements/checkov.txt
 ZAE := requirements/zae.txt
+PANDAS := requirements/pandas.txt
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --quiet
 
 .PHONY: up down test test-deploy setup lint lock infra-docs bench clean help
@@ -42,10 +43,11 @@ lint: setup  ## ruff, mypy and the contract files
 	$(BIN)/mypy
 	$(BIN)/python -m cutlass.contracts
 
-lock: setup  ## resolve pyproject.toml again into the lock file, and the pins of checkov and zae-limiter
+lock: setup  ## resolve pyproject.toml again into the lock file, and the pins of checkov, zae-limiter and pandas
 	$(COMPILE) pyproject.toml --extra dev -o $(LOCK)
 	echo 'checkov>=3.2,<4' | $(COMPILE) - -o $(CHECKOV)
 	echo 'zae-limiter==0.17.0' | $(COMPILE) - -o $(ZAE)
+	printf 'pandas>=2.3,<4\npyarrow>=21\n' | $(COMPILE) - -o $(PANDAS)
 
 infra-docs: setup  ## write inputs and outputs into the READMEs of the Terraform layers
 	$(BIN)/python -m tests.infra.readme

@@ -22,7 +22,7 @@ locals {
     s3 = {
       Effect    = "Allow"
       Principal = "*"
-      Action    = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]
+      Action    = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]
       Resource  = ["arn:aws:s3:::${local.project}-*", "arn:aws:s3:::${local.project}-*/*"]
     }
   }

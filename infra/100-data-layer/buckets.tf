@@ -1,13 +1,11 @@
-# Reports and the archive of usage, each with a copy in another region: the next one of the contract, and after the last
+# The buckets of contracts/buckets.yaml, each with a copy in another region: the next one of the contract, and after the last
 # the first. A copy belongs to the state of the bucket it copies, so no region waits for the other's buckets.
 locals {
   copy_region = local.region_names[(index(local.region_names, var.region) + 1) % length(local.region_names)]
 
   buckets = {
-    # A report can be made again; its link lives for a day.
-    reports = { expire_days = 90, glacier_days = null }
-    # Kept, and read rarely once the quarter is over.
-    archive = { expire_days = null, glacier_days = 90 }
+    for name, bucket in yamldecode(file("${path.module}/../../contracts/buckets.yaml")).buckets :
+    name => merge({ expire_days = null, glacier_days = null }, bucket)
   }
 
   # Bucket names are shared by all accounts of AWS; the account makes ours our own.

@@ -15,6 +15,9 @@ locals {
         tables               = {}
         peer_tables          = {}
         scans                = []
+        buckets              = {}
+        sends                = []
+        ephemeral_mb         = 512
         reads_streams        = []
         streams              = []
         queues               = []
@@ -36,6 +39,8 @@ locals {
 
   # Handlers do not know where they run but by this. AWS_REGION and credentials are Lambda's own.
   function_environment = {
+    CUTLASS_ACCOUNT              = var.aws_account_id
+    CUTLASS_ARCHIVES             = jsonencode([for bucket in local.archives : "s3://${bucket}"])
     CUTLASS_ENVIRONMENT          = var.environment
     CUTLASS_MAIL_FROM            = local.mail_from
     CUTLASS_REGION               = var.region
@@ -102,6 +107,10 @@ resource "aws_lambda_function" "this" {
   vpc_config {
     subnet_ids         = local.network.private_subnet_ids
     security_group_ids = [local.network.functions_security_group_id]
+  }
+
+  ephemeral_storage {
+    size = each.value.ephemeral_mb
   }
 
   environment {

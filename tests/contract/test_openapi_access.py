@@ -41,7 +41,8 @@ def status(operation: Operation, caller: dict[str, str] | None, monkeypatch: pyt
     module = importlib.import_module(load_functions()[operation.function].handler.rpartition(".")[0])
     if hasattr(module, "open_store"):
         monkeypatch.setattr(module, "open_store", Untouchable)
-    path = operation.path.format(org="org456", user="test123", grant="g1", reservation="london-0")
+    ids = {"user": "test123", "grant": "g1", "reservation": "london-0", "report": "london-0", "schedule": "s1"}
+    path = operation.path.format(org="org456", **ids)
     answer = module.handler(event(operation.method, path, example(operation), caller=caller), None)
     if operation.path == "/usage-check/batch" and answer["statusCode"] == 200:
         items = json.loads(answer["body"])["items"]

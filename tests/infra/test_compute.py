@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from cutlass.contracts import Access, Function, load_emails, load_functions, load_tables, load_topology
+from cutlass.contracts import (
+    Access,
+    Function,
+    load_buckets,
+    load_emails,
+    load_functions,
+    load_tables,
+    load_topology,
+)
 from tests.infra.plans import WORKSPACES, Planner, Resource, planner
 from tests.infra.policies import Statement, as_list
 from tests.support.permissions import READS
@@ -157,11 +165,48 @@ def test_a_role_reaches_the_streams_and_queues_of_the_contract_and_its_own_logs(
     assert streams_of(name, "FollowStreams") == {source.table for source in function.streams}
     assert streams_of(name, "ReadStreams") == set(function.reads_streams)
     assert queues_of(name, "TakeMessages") == {source.queue for source in function.queues}
+    assert queues_of(name, "SendMessages") == set(function.sends)
     failing = {source.on_failure for source in (*function.streams, *function.schedules)}
     assert queues_of(name, "LeaveFailures") == failing
     (logs,) = (statement for statement in role("dev-london", name) if statement["Sid"] == "WriteOwnLogs")
     group = f"/aws/lambda/cutlass-tech-{name}-dev-london"
     assert logs["Resource"] == f"arn:aws:logs:eu-west-2:111111111111:log-group:{group}:*"
+
+
+def buckets_of(workspace: str, name: str, sid: str) -> set[str]:
+    return {
+        arn.removeprefix("arn:aws:s3:::cutlass-tech-").removesuffix("/*")
+        for statement in role(workspace, name)
+        if statement["Sid"] == sid
+        for arn in statement["Resource"]
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_role_reads_and_writes_the_buckets_of_the_contract(name: str) -> None:
+    function, account = FUNCTIONS[name], account_of("dev-london")
+    assert function.buckets.keys() <= load_buckets().keys()
+    own = {f"{bucket}-dev-{region}-{account}" for bucket in function.buckets for region in REGIONS}
+    copies = {f"{bucket}-copy-dev-sydney-{account}" for bucket in function.buckets}  # the one that lies in London
+    assert buckets_of("dev-london", name, "ReadObjects") == own | copies
+    writes = {
+        f"{bucket}-dev-london-{account}" for bucket, access in function.buckets.items() if access is Access.WRITE
+    }
+    assert buckets_of("dev-london", name, "WriteObjects") == writes, "a region writes only what is its own"
+    keys = [statement for statement in role("dev-london", name) if statement["Sid"] == "OpenObjects"]
+    assert len(keys) == bool(function.buckets)
+
+
+def test_the_worker_has_the_disk_and_time_of_the_contract() -> None:
+    values = made("dev-london", "aws_lambda_function")["report-worker"].values
+    assert values["ephemeral_storage"] == [{"size": FUNCTIONS["report-worker"].ephemeral_mb}]
+    assert values["timeout"] == 900
+    variables = values["environment"][0]["variables"]
+    archives = [
+        "s3://cutlass-tech-archive-dev-london-111111111111",
+        "s3://cutlass-tech-archive-copy-dev-sydney-111111111111",
+    ]
+    assert json.loads(variables["CUTLASS_ARCHIVES"]) == archives
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

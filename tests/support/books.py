@@ -11,7 +11,7 @@ from cutlass.domain.metering import EXPIRED_IN_HAND
 from cutlass.domain.periods import to_millis
 from cutlass.domain.reservations import State
 from cutlass.storage import keys
-from cutlass.storage.ledger import _entries
+from cutlass.storage.ledger import entries_of
 from tests.support.holdings import Holdings, scan
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _recorded(world: "World", region: str) -> Iterator[LedgerEntry]:
         "FilterExpression": "begins_with(pk, :prefix)",
         "ExpressionAttributeValues": {":prefix": {"S": f"{region}#{world.org}#"}},
     }
-    return chain.from_iterable(map(_entries, scan(world, region, request)))
+    return chain.from_iterable(map(entries_of, scan(world, region, request)))
 
 
 def _out(entry: LedgerEntry, pool: str) -> int:

@@ -49,6 +49,12 @@ ENTRIES = {
     "housekeeping": ("housekeeping.run",),
     "heartbeat": ("usage.beat",),
     "reconcile": ("reconciliation.organisation",),
+    "reports": (
+        *("report_requests.request", "reports.get", "reports.page", "reports.cancel"),
+        *("schedules.put", "schedules.get", "schedules.page", "schedules.delete"),
+    ),
+    "report-worker": ("reports.claim", "reports.beat", "reports.succeed", "reports.fail", "reports.retry"),
+    "report-scheduler": ("schedules.run", "reports.sweep"),
 }
 """By function: the parts of the store its handler calls. Some have no table; stream-recovery runs the handlers of
 others."""

@@ -63,6 +63,7 @@ override_data {
         usage-credits = { name = "cutlass-tech-usage-credits-of-home" }
         organisations = { name = "cutlass-tech-organisations-of-home" }
         ledger        = { name = "cutlass-tech-ledger-of-home" }
+        reports       = { name = "cutlass-tech-reports-of-home" }
         usage         = { name = "cutlass-tech-usage-of-home" }
         alerts        = { name = "cutlass-tech-alerts-of-home" }
       }

@@ -20,6 +20,7 @@ override_data {
         tables   = "arn:aws:kms:us-east-1:111111111111:key/tables"
         messages = "arn:aws:kms:us-east-1:111111111111:key/messages"
         logs     = "arn:aws:kms:us-east-1:111111111111:key/logs"
+        objects  = "arn:aws:kms:us-east-1:111111111111:key/objects"
       }
     }
   }
@@ -36,6 +37,7 @@ override_data {
         tables   = "arn:aws:kms:eu-west-2:111111111111:key/tables"
         messages = "arn:aws:kms:eu-west-2:111111111111:key/messages"
         logs     = "arn:aws:kms:eu-west-2:111111111111:key/logs"
+        objects  = "arn:aws:kms:eu-west-2:111111111111:key/objects"
       }
     }
   }
@@ -52,6 +54,7 @@ override_data {
         tables   = "arn:aws:kms:ap-southeast-2:111111111111:key/tables"
         messages = "arn:aws:kms:ap-southeast-2:111111111111:key/messages"
         logs     = "arn:aws:kms:ap-southeast-2:111111111111:key/logs"
+        objects  = "arn:aws:kms:ap-southeast-2:111111111111:key/objects"
       }
     }
   }
@@ -67,6 +70,7 @@ override_data {
         usage-credits = { name = "cutlass-tech-usage-credits-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-usage-credits-test/stream/1" }
         organisations = { name = "cutlass-tech-organisations-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-organisations-test/stream/1" }
         ledger        = { name = "cutlass-tech-ledger-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-ledger-test/stream/1" }
+        reports       = { name = "cutlass-tech-reports-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-reports-test/stream/1" }
         usage         = { name = "cutlass-tech-usage-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-usage-test/stream/1" }
         alerts        = { name = "cutlass-tech-alerts-test", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/cutlass-tech-alerts-test/stream/1" }
       }

@@ -47,7 +47,7 @@ override_data {
       functions = {
         for name in [
           "usage-check", "reservations", "balance", "usage", "ledger", "grants", "organisations", "users", "refunds", "plans",
-          "alerts", "health", "authorizer", "claims",
+          "alerts", "health", "authorizer", "claims", "reports",
         ] :
         name => {
           name       = "cutlass-tech-${name}-mocked"

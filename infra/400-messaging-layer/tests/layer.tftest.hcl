@@ -39,6 +39,7 @@ override_data {
       workspace = "applied"
       functions = {
         stream-recovery = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:recovery:live" }
+        report-worker   = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:report-worker:live" }
       }
       queues = {
         stream-failures      = { name = "failures", arn = "arn:aws:sqs:us-east-1:111111111111:failures" }
@@ -81,7 +82,7 @@ run "messaging" {
   }
 
   assert {
-    condition     = keys(aws_lambda_event_source_mapping.queue) == ["stream-recovery-on-stream-failures"]
+    condition     = keys(aws_lambda_event_source_mapping.queue) == ["report-worker-on-reports", "stream-recovery-on-stream-failures"]
     error_message = "Every queue a function names starts it, and no other does."
   }
 

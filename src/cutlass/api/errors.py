@@ -1,5 +1,7 @@
 """Errors that only HTTP knows."""
 
+from collections.abc import Mapping
+
 from cutlass.domain.errors import CutlassError
 
 
@@ -41,6 +43,34 @@ class TooManyRequestsError(CutlassError):
 
     def __init__(self, message: str, *, hint: str | None = None, retry_after: int = 1) -> None:
         super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class RefusedError(CutlassError):
+    """A decision refuses what an enforcing route was asked for.
+
+    Parameters
+    ----------
+    status, code : int, str
+        429 where time resets a limit, 402 where credits are used up.
+    headers : mapping of str to str
+        Where the user stands, as header fields.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str,
+        headers: Mapping[str, str],
+        hint: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+        self.headers = headers
         self.retry_after = retry_after
 
 

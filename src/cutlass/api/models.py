@@ -164,6 +164,35 @@ class CommitBody(Strict):
     units: Annotated[Units | None, BeforeValidator(_given)] = None
 
 
+class ReportBody(Strict):
+    """What is asked for, and who pays; the report itself is checked by its type's own schema."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    user_id: Annotated[Identifier | None, BeforeValidator(_given)] = None
+    request_id: Annotated[Identifier | None, BeforeValidator(_given)] = None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report, as its type's schema has it."""
+        return dict(self.model_extra or {})
+
+
+class ScheduleBody(Strict):
+    """A report that is made again and again."""
+
+    every: Literal["day", "week", "month"]
+    at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "06:00"
+    user_id: Identifier
+    report: dict[str, Any]
+
+    @property
+    def at_minutes(self) -> int:
+        """The time of day in minutes since midnight."""
+        hours, _, minutes = self.at.partition(":")
+        return int(hours) * 60 + int(minutes)
+
+
 class NoQuery(Strict):
     """The query string of a route that takes none."""
 

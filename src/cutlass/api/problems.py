@@ -17,6 +17,7 @@ QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded
 _INTERNAL = "internal-error"
 
 TITLES = {
+    "credits-exhausted": "The credits are used up",
     "conflict": "The request contradicts what is stored",
     "forbidden": "Not allowed",
     "gateway-timeout": "No answer in time",
@@ -25,6 +26,7 @@ TITLES = {
     _INTERNAL: "Something went wrong on our side",
     "invalid-request": "The request is not valid",
     "method-not-allowed": "The route does not have this method",
+    "not-in-plan": "The plan does not have this",
     "not-found": "There is no such thing",
     "payload-too-large": "The body is too large",
     "quota-exceeded": "The quota is used up",
@@ -89,7 +91,7 @@ def problem_response(error: CutlassError | None, *, request_id: str | None = Non
         The gateway's id of the request, repeated in `X-Request-Id`.
     """
     body = internal_problem() if error is None else problem_body(error)
-    headers = {"Content-Type": PROBLEM_JSON}
+    headers = {**getattr(error, "headers", {}), "Content-Type": PROBLEM_JSON}
     if body["status"] == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="cutlass"'
     if "retry_after" in body:

@@ -28,7 +28,8 @@ def quick_start(state: dict[str, Any]) -> str:
         f"  API_URL={state['regions'][first]['url']}\n"
         f"  JWT_TOKEN=$({sys.argv[0]} token --region {first} --service)\n"
         '  curl -X POST $API_URL/usage-check -H "Authorization: Bearer $JWT_TOKEN" \\\n'
-        f"    -H \"Content-Type: application/json\" -d '{body}'\n"
+        f"    -H \"Content-Type: application/json\" -d '{body}'\n\n"
+        f"  {sys.argv[0]} demo  # makes up a year of usage, to ask for reports of\n"
     )
 
 

@@ -18,6 +18,7 @@ from cutlass.cli import (
     platform_commands,
     reconcile,
     region_commands,
+    reports,
     reservations,
     scaffold_commands,
     simulate,
@@ -48,6 +49,8 @@ for command in (
     api_commands.balance,
     api_commands.usage,
     api_commands.ledger,
+    reports.report,
+    reports.demo,
     platform_commands.partition,
     platform_commands.network,
     platform_commands.openapi,
@@ -73,6 +76,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(reservations.app, name="reservation")
+app.add_typer(reports.reports, name="reports")
 app.add_typer(api_commands.organisations, name="org")
 app.add_typer(api_commands.users, name="user")
 app.add_typer(alerts.alerts, name="alerts")

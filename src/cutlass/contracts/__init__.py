@@ -6,6 +6,7 @@ from the copy inside the installed package. Each file is read once per process a
 `python -m cutlass.contracts` checks every file and prints one line per problem.
 """
 
+from cutlass.contracts.buckets import Bucket, load_buckets
 from cutlass.contracts.catalogue import load_catalogue
 from cutlass.contracts.emails import Email, EmailVariable, load_emails
 from cutlass.contracts.folder import FOLDER_VARIABLE, contracts_folder
@@ -23,12 +24,14 @@ from cutlass.contracts.functions import (
 )
 from cutlass.contracts.openapi import Operation, load_openapi, load_operations
 from cutlass.contracts.prices import Prices, load_prices
+from cutlass.contracts.reports import load_reports
 from cutlass.contracts.tables import Table, load_tables
 from cutlass.contracts.topology import load_topology
 
 __all__ = [
     "FOLDER_VARIABLE",
     "Access",
+    "Bucket",
     "DeadLetter",
     "Email",
     "EmailVariable",
@@ -41,6 +44,7 @@ __all__ = [
     "StreamSource",
     "Table",
     "contracts_folder",
+    "load_buckets",
     "load_catalogue",
     "load_emails",
     "load_functions",
@@ -49,6 +53,7 @@ __all__ = [
     "load_prices",
     "load_python",
     "load_queues",
+    "load_reports",
     "load_tables",
     "load_topology",
 ]

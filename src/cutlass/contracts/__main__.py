@@ -4,11 +4,13 @@ import sys
 from collections.abc import Callable
 
 from cutlass.contracts import (
+    load_buckets,
     load_catalogue,
     load_emails,
     load_functions,
     load_openapi,
     load_prices,
+    load_reports,
     load_tables,
     load_topology,
 )
@@ -19,8 +21,10 @@ _LOADERS: tuple[Callable[[], object], ...] = (
     load_topology,
     load_catalogue,
     load_tables,
+    load_buckets,
     load_functions,
     load_emails,
+    load_reports,
     load_openapi,
     check_names,
     load_prices,

@@ -15,6 +15,7 @@ DEFAULT_FEATURE = "default"
 
 _NAME = r"[a-z][a-z0-9]*([._-][a-z0-9]+)*"
 _THROTTLE_LIMIT = 1_000_000
+_DETAIL_DAYS = 36_600
 
 
 def load_catalogue() -> Catalogue:
@@ -61,7 +62,7 @@ def _feature(name: str, node: Node, meters: Mapping[str, str]) -> Feature:
 
 
 def _plan(name: str, rank: int, node: Node, meters: Mapping[str, str], features: Mapping[str, Feature]) -> Plan:
-    fields = node.fields(["title", "period", "features", "meters", "throttle"], ["alerts"])
+    fields = node.fields(["title", "period", "features", "meters", "throttle"], ["alerts", "detail_days"])
     allowances = {meter: _allowance(value) for meter, value in _known(fields["meters"], meters, "meter").items()}
     return Plan(
         name=name,
@@ -72,6 +73,7 @@ def _plan(name: str, rank: int, node: Node, meters: Mapping[str, str], features:
         meters=MappingProxyType(allowances),
         throttle=_throttle(fields["throttle"]),
         alerts=_alerts(fields["alerts"]) if "alerts" in fields else (),
+        detail_days=fields["detail_days"].integer(60, _DETAIL_DAYS) if "detail_days" in fields else None,
     )
 
 

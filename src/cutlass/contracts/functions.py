@@ -1,13 +1,14 @@
 """`contracts/functions.yaml`: every Lambda function, what starts it, what it may touch, and the queues."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from cutlass.contracts.buckets import load_buckets
 from cutlass.contracts.folder import contracts_folder
 from cutlass.contracts.nodes import Document, Node
 from cutlass.contracts.tables import Table, load_tables
@@ -20,11 +21,12 @@ _MAX_VISIBILITY, _MAX_RECEIVES, _MIN_CONCURRENCY, _MAX_CONCURRENCY = 43_200, 1_0
 _DEFAULT_VISIBILITY, _DEFAULT_ALARM_AGE = 30, 900
 _UNGATHERED = 10  # messages SQS hands out at once; a larger batch must be given time
 _MAX_FACTOR, _RESERVABLE = 4, 900
+_MIN_DISK, _MAX_DISK = 512, 10_240
 _MINUTE, _DAY = 60, 86_400
 
 
 class Access(StrEnum):
-    """What a function may do with a table; `write` includes `read`."""
+    """What a function may do with a table or bucket; `write` includes `read`."""
 
     READ = "read"
     WRITE = "write"
@@ -86,8 +88,9 @@ class Function:
     its own region, `peer_tables` in the others. `reads_streams` are tables whose streams it reads by itself,
     besides those that start it. It has `memory_factor` times the environment's memory, and runs at most
     `reserved_concurrency` times at once, None for as often as the account lets it. `scans` are tables of its own
-    region that it reads from end to end. `sends` are queues it puts messages into by itself; with `delays` it
-    decides when a message that failed comes again; with `mails` it sends mail.
+    region that it reads from end to end. `buckets` is what it may do in its own region, `ephemeral_mb` its disk.
+    `sends` are queues it puts messages into by itself; with `delays` it decides when a message that failed comes
+    again; with `mails` it sends mail.
     """
 
     name: str
@@ -104,9 +107,11 @@ class Function:
     memory_factor: int = 1
     reserved_concurrency: int | None = None
     scans: tuple[str, ...] = ()
+    buckets: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}))
     sends: tuple[str, ...] = ()
     delays: bool = False
     mails: bool = False
+    ephemeral_mb: int = _MIN_DISK
 
     def resource(self, environment: str, region: str) -> str:
         """Return the function's name in AWS."""
@@ -235,12 +240,14 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
         [
             *("reentrant", "memory_factor", "reserved_concurrency", "tables", "peer_tables", "scans"),
             *("reads_streams", "streams", "queues", "schedules", "sends", "delays", "mails"),
+            *("buckets", "ephemeral_mb"),
         ],
     )
     reentrant, streams, schedules = fields.get("reentrant"), fields.get("streams"), fields.get("schedules")
     sources, reads = fields.get("queues"), fields.get("reads_streams")
     factor, reserved, scans = (fields.get(name) for name in ("memory_factor", "reserved_concurrency", "scans"))
     sends, delays, mails = (fields.get(name) for name in ("sends", "delays", "mails"))
+    disk = fields.get("ephemeral_mb")
     timeout = fields["timeout_seconds"].integer(1, _MAX_TIMEOUT)
     return Function(
         name=name,
@@ -260,14 +267,16 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
         sends=tuple(item.reference(queues, "queue") for item in sends.items()) if sends else (),
         delays=delays is not None and delays.flag(),
         mails=mails is not None and mails.flag(),
+        buckets=_access(fields.get("buckets"), load_buckets(), "bucket"),
+        ephemeral_mb=disk.integer(_MIN_DISK, _MAX_DISK) if disk else _MIN_DISK,
     )
 
 
-def _access(node: Node | None, tables: Mapping[str, Table]) -> Mapping[str, Access]:
+def _access(node: Node | None, known: Mapping[str, object], what: str = "table") -> Mapping[str, Access]:
     entries = node.entries() if node else {}
     for name, value in entries.items():
-        if name not in tables:
-            value.problem(f"there is no table {name!r}; there are: {', '.join(sorted(tables))}")
+        if name not in known:
+            value.problem(f"there is no {what} {name!r}; there are: {', '.join(sorted(known))}")
     return MappingProxyType({name: value.choice(Access) for name, value in entries.items()})
 
 

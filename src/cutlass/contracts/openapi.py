@@ -10,6 +10,7 @@ from cutlass.contracts.catalogue import load_catalogue
 from cutlass.contracts.folder import contracts_folder
 from cutlass.contracts.functions import Function, load_functions
 from cutlass.contracts.nodes import Document, Node
+from cutlass.contracts.reports import load_reports
 from cutlass.contracts.topology import load_topology
 from cutlass.domain.errors import ContractError
 
@@ -164,14 +165,16 @@ def _resolves(reference: Any, whole: Any) -> bool:
 
 def _names() -> dict[str, list[str]]:
     try:
-        catalogue, topology = load_catalogue(), load_topology()
+        catalogue, topology, reports = load_catalogue(), load_topology(), load_reports()
     except ContractError:
         # Reported by whoever asks for these files; here it would only hide what is wrong in this one.
-        return {"plans": [], "meters": [], "regions": []}
+        return {"plans": [], "meters": [], "regions": [], "report-types": [], "report-formats": []}
     return {
         "plans": list(catalogue.plans),
         "meters": list(catalogue.meters),
         "regions": list(topology.regions),
+        "report-types": list(reports.types),
+        "report-formats": list(reports.formats),
     }
 
 

@@ -50,6 +50,12 @@ class ForbiddenError(CutlassError):
     status = 403
 
 
+class NotInPlanError(ForbiddenError):
+    """The organisation's plan does not have the feature."""
+
+    code = "not-in-plan"
+
+
 class NotFoundError(CutlassError):
     """The named organisation, user, grant, reservation or route does not exist."""
 

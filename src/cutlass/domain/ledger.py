@@ -48,7 +48,10 @@ class LedgerEntry:
         for a grant the units granted; for a void or an expiry the units left there to hand out or to spend;
         for a reservation the units it holds.
     spent : tuple
-        The pools that paid, got back or lost the units, or gave those set aside, in the order of spending.
+        The pools that paid, got back or lost the units, or gave those set aside, in the order of spending; of a
+        grant the pool it fills.
+    effective_at : datetime or None
+        Of a grant, from when it may be spent.
     fingerprint : int
         The 24 bits of the request's body that tell a replay from another request with the same id.
     """
@@ -70,6 +73,7 @@ class LedgerEntry:
     limit: int | None = None
     fingerprint: int = 0
     spent: Spent = ()
+    effective_at: datetime | None = None
 
     @classmethod
     def of_last(

@@ -65,7 +65,8 @@ class Throttle:
 class Plan:
     """One plan of the catalogue. `rank` rises with the plan: a higher one is an upgrade.
 
-    `alerts` are the thresholds of organisations that set none of their own.
+    `alerts` are the thresholds of organisations that set none of their own. For `detail_days` the archive keeps
+    single entries, None for good; of older months it keeps sums.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Plan:
     meters: Mapping[str, Allowance]
     throttle: Throttle
     alerts: tuple[Threshold, ...] = ()
+    detail_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,15 @@ from cutlass.domain.pools import of_user
 DEFAULT_SECONDS, LONGEST_SECONDS = 300, 86_400
 """How long a reservation is held unless the caller says, and at most."""
 
+CHARGE = "reservation:"
+"""What the request id begins with under which the ledger has a reservation's commit; its id follows."""
+
 MAX_PARTS = 90
 """Pools one reservation may draw on: its end writes them all, in a transaction of at most 100 writes."""
+
+
+REPORT_PREFIX = "report:"
+"""How the request ids begin of reservations that belong to reports: only the report ends them."""
 
 
 class State(StrEnum):
@@ -90,7 +97,7 @@ class Reservation:
     @property
     def charge_id(self) -> str:
         """The request id under which the ledger has its commit."""
-        return f"reservation:{self.reservation_id}"
+        return CHARGE + self.reservation_id
 
     @property
     def back(self) -> int:

@@ -10,6 +10,8 @@ from cutlass.api.resolver import Call, Edge
 from cutlass.api.responses import Response
 from cutlass.api.views import reservation_body, reserved_body
 from cutlass.domain.decisions import DecisionRequest
+from cutlass.domain.errors import InvalidRequestError
+from cutlass.domain.reservations import REPORT_PREFIX
 from cutlass.storage import open_store
 from cutlass.storage.reservations import Reserved
 
@@ -26,6 +28,10 @@ def reserve(call: Call) -> Response:
     wanted = call.body(ReservationBody)
     call.auth.require_organisation(wanted.org_id)
     identity = request_id(call.event, wanted.request_id)
+    if identity is not None and identity.startswith(REPORT_PREFIX):
+        raise InvalidRequestError(
+            f"request ids of reservations must not begin with {REPORT_PREFIX}", field="request_id"
+        )
     asked = DecisionRequest(wanted.org_id, wanted.user_id, wanted.feature, wanted.units, identity)
     return _answer(call, open_store().reservations.reserve(asked, ttl_seconds=wanted.ttl_seconds))
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from cutlass.contracts import load_functions
-from cutlass.functions import alert_evaluator, alert_outbox, compensator, meter, terms
+from cutlass.functions import alert_evaluator, alert_outbox, compensator, meter, report_dispatcher, terms
 from cutlass.storage import keys, open_store
 from cutlass.storage.streams import Record, Span, open_streams
 
@@ -125,6 +125,18 @@ def _outbox_again(event: dict[str, Any], context: Any) -> Any:
     return alert_outbox.handler(event, context)
 
 
+def _dispatcher_again(event: dict[str, Any], context: Any) -> Any:
+    """Send the messages once more; what was begun meanwhile is not begun again."""
+    return report_dispatcher.handler(event, context)
+
+
+def _archiver_again(event: dict[str, Any], context: Any) -> Any:
+    """Archive the entries; those that are there are there once."""
+    from cutlass.functions import archiver  # noqa: PLC0415 - brings DuckDB, which nothing else here needs
+
+    return archiver.handler(event, context)
+
+
 def _looked_at(_event: dict[str, Any], _context: Any) -> Any:
     """Do nothing: what the records say is old, and the schedule has looked at everything since."""
     return {"batchItemFailures": []}
@@ -136,6 +148,8 @@ _AGAIN: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
     "compensator": _compensator_again,
     "alert-evaluator": _evaluator_again,
     "alert-outbox": _outbox_again,
+    "report-dispatcher": _dispatcher_again,
+    "archiver": _archiver_again,
     "rebalance": _looked_at,
     "gateway-keys": _looked_at,
 }

@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from cutlass.domain.ledger import EntryKind, LedgerEntry
+from cutlass.domain.pools import mint
 from cutlass.storage import Store, open_store
 from cutlass.storage.codec import Item, decode_item
 from cutlass.storage.directory import grant_from_item, organisation_from_item, user_from_item
@@ -69,5 +70,8 @@ def _apply_grant(store: Store, item: Item) -> None:
             before=0,
             after=grant.amount,
             user_id=grant.user_id,
+            reason=str(grant.category),
+            spent=((mint(grant, home).key, grant.amount),),
+            effective_at=grant.effective_at,
         )
         store.ledger.record([entry])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from cutlass.domain.plans import Region
+from cutlass.platform.buckets import archives
 from cutlass.platform.home import Home
 from cutlass.platform.local import function_environment
 from cutlass.platform.processes import Program
@@ -53,6 +54,7 @@ def region_programs(regions: Mapping[str, Region], ports: Mapping[str, int]) -> 
             aws_region=region.aws_region,
             endpoint=endpoint,
             peers=peers[name],
+            archives=archives(name, regions),
         )
         for name, region in regions.items()
     }

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 ENVIRONMENT = "dev"
 ACCOUNT = "111111111111"
@@ -35,11 +35,14 @@ def function_environment(
     aws_region: str,
     endpoint: str,
     peers: Mapping[str, str],
+    archives: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the settings of a region's functions: all that differs between here and AWS."""
     return {
         "CUTLASS_ENVIRONMENT": ENVIRONMENT,
         "CUTLASS_REGION": region,
+        "CUTLASS_ACCOUNT": ACCOUNT,
+        "CUTLASS_ARCHIVES": json.dumps(list(archives)),
         "CUTLASS_PEER_ENDPOINTS": json.dumps(dict(peers)),
         "CUTLASS_MAIL_FROM": MAIL_FROM,
         "CUTLASS_LOOPBACK_WEBHOOKS": "yes",

@@ -1,4 +1,4 @@
-"""Lays what every region has into the emulator: tables, queues, mails, user pools. Twice changes nothing."""
+"""Lays what every region has into the emulator: tables, queues, mails, buckets, user pools. Twice changes nothing."""
 
 import json
 import secrets
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutlass.contracts import Queue, Table, load_emails, load_queues, load_tables, load_topology
+from cutlass.platform.buckets import ensure_buckets
 from cutlass.platform.errors import AwsError, PlatformError
 from cutlass.platform.home import Home, read_json, write_json
 from cutlass.platform.local import ENVIRONMENT, MAIL_DOMAIN
@@ -62,6 +63,7 @@ def provision(endpoint: str, home: Home) -> dict[str, Pool]:
         item = encode_item(issuer_item(region.name, issuer(pool)))
         organisations = load_tables()[keys.ORGANISATIONS].resource(ENVIRONMENT)
         wire.call("dynamodb", "PutItem", {"TableName": organisations, "Item": item})
+    ensure_buckets(endpoint, load_topology().regions)
     _keep_secrets(home, pools)
     return pools
 

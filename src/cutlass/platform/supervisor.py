@@ -154,7 +154,7 @@ class Supervisor:
         self._report("starting the emulator")
         self._spawn(emulator_program(self._home))
         self._await_emulator(endpoint)
-        self._report("laying tables, queues and user pools")
+        self._report("laying tables, queues, buckets and user pools")
         provision(endpoint, self._home)
         self._report("starting gateways, consumers and the replicator")
         for program in region_programs(self._regions, self._ports):

@@ -120,6 +120,10 @@ class Directory:
         until = self._unknown.get((org_id, user_id))
         return until is not None and self._monotonic() < until
 
+    def learn(self, org_id: str, user_id: str) -> None:
+        """Forget that a user was unknown a moment ago: it was made here."""
+        self._unknown.pop((org_id, user_id), None)
+
     def _remember_unknown(self, org_id: str, user_id: str | None) -> None:
         if len(self._unknown) >= _REMEMBERED:
             self._unknown.clear()

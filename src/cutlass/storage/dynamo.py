@@ -361,16 +361,27 @@ def put_of(table: str, item: Item) -> Wire:
     return {"Put": {"TableName": table} | absent(item)}
 
 
-def delete_of(table: str, pk: str, sk: str) -> Wire:
-    """Make the delete of a transaction."""
-    return {"Delete": {"TableName": table, "Key": _key(pk, sk)}}
+def put_where(table: str, item: Item, condition: str, **values: Any) -> Wire:
+    """Make the put of a transaction over an item that a condition holds for, in the words of `expression`."""
+    return {"Put": {"TableName": table} | absent(item) | _where(condition, **values)}
+
+
+def delete_of(table: str, pk: str, sk: str, condition: str | None = None, **values: Any) -> Wire:
+    """Make the delete of a transaction, with a condition in the words of `expression` if there is one."""
+    wire = {"TableName": table, "Key": _key(pk, sk)}
+    return {"Delete": wire | _where(condition, **values) if condition else wire}
 
 
 def check_of(table: str, pk: str, sk: str, condition: str, **values: Any) -> Wire:
     """Make the check of a transaction: of an item that is not written, in the words of `expression`."""
+    return {"ConditionCheck": {"TableName": table, "Key": _key(pk, sk)} | _where(condition, **values)}
+
+
+def _where(condition: str, **values: Any) -> Wire:
+    """Make a condition's expressions."""
     wire = expression("", condition, **values)
     del wire["UpdateExpression"]
-    return {"ConditionCheck": {"TableName": table, "Key": _key(pk, sk)} | wire}
+    return wire
 
 
 def _key(pk: str, sk: str) -> Wire:

@@ -9,7 +9,7 @@ from cutlass.domain.periods import from_millis
 from cutlass.domain.stripes import striped, unstriped
 
 LIMITS, ORGANISATIONS, LEDGER, USAGE = "usage-credits", "organisations", "ledger", "usage"
-ALERTS = "alerts"
+ALERTS, REPORTS = "alerts", "reports"
 """The tables of `contracts/tables.yaml`."""
 
 LEDGER_SHARDS = 4
@@ -122,6 +122,46 @@ def user_rollup(region: str, org_id: str, day: str, user_id: str, meter: str, pe
 def org_rollup(region: str, org_id: str, meter: str, day: str, period: str) -> Key:
     """An organisation's usage of one day and period."""
     return f"{region}#{org_id}", f"{meter}#{day}#{unstriped(period)[0]}"
+
+
+def reports(region: str, org_id: str) -> str:
+    """The partition of the reports one organisation asked a region for, each by its name: in order of time."""
+    return f"{region}#{org_id}#reports"
+
+
+def report_request(region: str, org_id: str, request_id: str) -> Key:
+    """Which report a request made."""
+    return f"{region}#{org_id}#report-requests", request_id
+
+
+def same_report(region: str, org_id: str, digest: str) -> Key:
+    """Which report answers identical requests."""
+    return f"{region}#{org_id}#same-reports", digest
+
+
+def open_reports(region: str) -> str:
+    """The partition of what a region's reports still need: to be made, or to be charged."""
+    return f"{region}#open-reports"
+
+
+def open_report(region: str, org_id: str, name: str) -> Key:
+    """Where a report is found that still needs something; older ones come first."""
+    return open_reports(region), f"{name}#{org_id}"
+
+
+def schedules(region: str, org_id: str) -> str:
+    """The partition of an organisation's schedules in one region, each by its id."""
+    return f"{region}#{org_id}#schedules"
+
+
+def due_schedules(region: str) -> str:
+    """The partition of the next runs of a region's schedules, in order of time."""
+    return f"{region}#due-schedules"
+
+
+def due_schedule(region: str, org_id: str, schedule_id: str, due_ms: int) -> Key:
+    """The next run of one schedule."""
+    return due_schedules(region), f"{due_ms:013d}#{org_id}#{schedule_id}"
 
 
 def heartbeat(region: str) -> Key:

@@ -149,7 +149,7 @@ class Ledger:
             if start != at:
                 yield from sorted(window, key=_position)
                 window, at = [], start
-            window += [e for e in _entries(item) if user_id is None or e.user_id == user_id]
+            window += [e for e in entries_of(item) if user_id is None or e.user_id == user_id]
         yield from sorted(window, key=_position)
 
 
@@ -194,11 +194,13 @@ def record_to_item(entry: LedgerEntry) -> Item:
         "spent": [list(part) for part in entry.spent] or None,
         "feature": entry.feature,
         "request": entry.request_id,
+        "effective": None if entry.effective_at is None else to_millis(entry.effective_at),
     }
     return {"pk": pk, "sk": sk, "record": record}
 
 
-def _entries(item: Item) -> Iterator[LedgerEntry]:
+def entries_of(item: Item) -> Iterator[LedgerEntry]:
+    """Read every entry off an item of the ledger: a segment's, or the one of a record."""
     record = item.get("record")
     if record is None:
         yield from segments.entries(item)
@@ -218,4 +220,5 @@ def _entries(item: Item) -> Iterator[LedgerEntry]:
         feature=record.get("feature"),
         request_id=record.get("request"),
         spent=tuple((pool, units) for pool, units in record.get("spent") or []),
+        effective_at=from_millis(record["effective"]) if record.get("effective") is not None else None,
     )

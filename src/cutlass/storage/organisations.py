@@ -116,6 +116,7 @@ class Organisations:
         user, created = wanted, met is None
         if met is not None:
             user = self._change_user(home, organisation, user_from_item(met), wanted)
+        self._directory.learn(org_id, user_id)
         self._keeper.apply_user(organisation, user)
         return user, created
 

@@ -27,6 +27,7 @@ from cutlass.domain.periods import from_millis, to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.reservations import (
     MAX_PARTS,
+    REPORT_PREFIX,
     Reservation,
     State,
     end,
@@ -130,10 +131,12 @@ class Reservations:
         with self._peers.reach(region) as there:
             return self._find(there, region, name, org_id)
 
-    def commit(self, reservation_id: str, units: int | None = None, *, org_id: str | None = None) -> Reserved:
+    def commit(
+        self, reservation_id: str, units: int | None = None, *, org_id: str | None = None, report: bool = False
+    ) -> Reserved:
         """End a reservation with what its work cost, as charged then; None charges all that was set aside.
 
-        The same commit again gives the same answer.
+        The same commit again gives the same answer. Only with `report` is one ended that belongs to a report.
 
         Raises
         ------
@@ -144,11 +147,11 @@ class Reservations:
         InsufficientUnitsError
             It cost more than was set aside, and that much more is not to be had.
         ConflictError
-            It was released, or committed with another cost.
+            It was released, committed with another cost, or belongs to a report.
         UnavailableError
             The region that holds it does not answer; the same request may be sent again.
         """
-        ended, now = self._end(reservation_id, State.COMMITTED, units, org_id)
+        ended, now = self._end(reservation_id, State.COMMITTED, units, org_id, report=report)
         spent = ended.units if units is None else units
         if not now and ended.state is State.EXPIRED:
             raise ReservationExpiredError(
@@ -162,12 +165,13 @@ class Reservations:
             )
         return Reserved(self._decision(ended, ended.spent, replayed=not now), ended)
 
-    def release(self, reservation_id: str, *, org_id: str | None = None) -> Reservation:
+    def release(self, reservation_id: str, *, org_id: str | None = None, report: bool = False) -> Reservation:
         """Give all of a reservation back; doing so again, or after it expired, changes nothing.
 
-        Raises `NotFoundError` and `UnavailableError` as `commit`, and `ConflictError` for one that was committed.
+        Raises `NotFoundError` and `UnavailableError` as `commit`, and `ConflictError` for one that was committed
+        or, without `report`, belongs to a report.
         """
-        ended, _ = self._end(reservation_id, State.RELEASED, 0, org_id)
+        ended, _ = self._end(reservation_id, State.RELEASED, 0, org_id, report=report)
         if ended.state is State.COMMITTED:
             raise ConflictError(f"reservation {reservation_id!r} was committed with {ended.spent} units before")
         return ended
@@ -193,7 +197,7 @@ class Reservations:
             for item in list(islice(overdue, limit)):
                 name = item["sk"].partition("#")[2]
                 try:
-                    done += self._end(f"{self.region}-{name}", State.EXPIRED, 0, None)[1]
+                    done += self._end(f"{self.region}-{name}", State.EXPIRED, 0, None, report=True)[1]
                 except CutlassError as error:
                     failures.append(error)
             return done
@@ -268,13 +272,18 @@ class Reservations:
     # --- ending one -----------------------------------------------------------------------------------
 
     def _end(
-        self, reservation_id: str, state: State, units: int | None, org_id: str | None
+        self, reservation_id: str, state: State, units: int | None, org_id: str | None, *, report: bool
     ) -> tuple[Reservation, bool]:
         """End a reservation that is held, with a cost; returns it as it is then, and whether this ended it."""
         region, name = self._place(reservation_id)
         with self._peers.reach(region) as there:
             for attempt in range(ATTEMPTS):
                 found = self._find(there, region, name, org_id)
+                if found.request_id.startswith(REPORT_PREFIX) and not report:
+                    raise ConflictError(
+                        f"reservation {reservation_id!r} belongs to a report",
+                        hint="cancel the report to have its units back",
+                    )
                 if found.state is not State.HELD:
                     return found, False
                 spent = found.units if units is None else units

@@ -26,6 +26,8 @@ class Settings:
         The address mail is sent from; empty where none is sent.
     loopback_webhooks : bool
         Whether webhooks may be on this machine, and without TLS: for the local platform alone.
+    account : str
+        The AWS account, with which the names of buckets end.
     """
 
     environment: str
@@ -35,6 +37,7 @@ class Settings:
     store_timeout_seconds: float = 2.0
     mail_from: str = ""
     loopback_webhooks: bool = False
+    account: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -48,6 +51,7 @@ class Settings:
                 store_timeout_seconds=float(environ.get("CUTLASS_STORE_TIMEOUT_SECONDS", "2")),
                 mail_from=environ.get("CUTLASS_MAIL_FROM", ""),
                 loopback_webhooks=environ.get("CUTLASS_LOOPBACK_WEBHOOKS") == "yes",
+                account=environ.get("CUTLASS_ACCOUNT", ""),
             )
         except KeyError as missing:
             raise ContractError(f"environment variable {missing.args[0]} is not set") from None
@@ -57,3 +61,12 @@ class Settings:
     def table(self, name: str) -> str:
         """The full name of a table of `contracts/tables.yaml`."""
         return f"cutlass-tech-{name}-{self.environment}"
+
+    def queue(self, name: str) -> str:
+        """The full name of a queue of `contracts/functions.yaml`, in this region."""
+        return f"cutlass-tech-{name}-{self.environment}-{self.region}"
+
+    def bucket(self, name: str, region: str | None = None, *, copy: bool = False) -> str:
+        """The full name of a bucket of `contracts/buckets.yaml`: this region's, another's, or the copy of one."""
+        what = f"{name}-copy" if copy else name
+        return f"cutlass-tech-{what}-{self.environment}-{region or self.region}-{self.account}"

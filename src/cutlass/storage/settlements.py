@@ -168,6 +168,7 @@ class Settlements:
             after=short,
             user_id=claim.user_id or None,
             reason=f"claimed by {claim.survivor}",
+            spent=() if claim.of_rights else ((claim.item, short),),
         )
 
     def _transfers(self, region: str) -> Transfers:

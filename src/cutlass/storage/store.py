@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from botocore.credentials import Credentials
 
@@ -49,6 +50,13 @@ from cutlass.storage.sweeps import Sweeps
 from cutlass.storage.terms import TermsKeeper
 from cutlass.storage.transfers import Transfers
 from cutlass.storage.usage import Usage
+
+if TYPE_CHECKING:
+    from cutlass.storage.queues import Queues
+    from cutlass.storage.report_files import ReportFiles
+    from cutlass.storage.report_requests import ReportRequests
+    from cutlass.storage.reports import Reports
+    from cutlass.storage.schedules import Schedules
 
 _HEALTH_SECONDS = 0.3
 """How long a health check waits for the region's state; without it, it tells what it last saw."""
@@ -96,6 +104,7 @@ class Store:
         self.catalogue = catalogue
         self.topology = topology
         self.clock = clock
+        self._credentials = credentials
         dynamos = {
             name: Dynamo(
                 peer.aws_region,
@@ -212,6 +221,46 @@ class Store:
             clock=clock,
             monotonic=monotonic,
         )
+
+    # Reports are no part of a decision: what they need is imported, and made, when it is asked for.
+
+    @cached_property
+    def reports(self) -> "Reports":
+        """The jobs of reports."""
+        from cutlass.storage.reports import Reports  # noqa: PLC0415
+
+        return Reports(self.peers, self.reservations, self.settings.table(keys.REPORTS), self.clock)
+
+    @cached_property
+    def report_requests(self) -> "ReportRequests":
+        """The requests for reports."""
+        from cutlass.storage.report_requests import ReportRequests  # noqa: PLC0415
+
+        table = self.settings.table(keys.REPORTS)
+        return ReportRequests(self.peers, self.reservations, self.organisations, table, self.clock)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        """The schedules of reports."""
+        from cutlass.storage.schedules import Schedules  # noqa: PLC0415
+
+        table = self.settings.table(keys.REPORTS)
+        return Schedules(self.peers, self.directory, self.report_requests, self.catalogue, table, self.clock)
+
+    @cached_property
+    def report_files(self) -> "ReportFiles":
+        """The files of reports."""
+        from cutlass.storage.report_files import ReportFiles  # noqa: PLC0415
+
+        return ReportFiles(self.settings, self.topology, self._credentials)
+
+    @cached_property
+    def queues(self) -> "Queues":
+        """The queues of this region."""
+        from cutlass.storage.queues import Queues  # noqa: PLC0415
+
+        aws_region = self.topology.regions[self.region].aws_region
+        return Queues(aws_region, endpoint=self.settings.endpoint, credentials=self._credentials)
 
     def fenced(self) -> bool:
         """Whether an operator has fenced this region, from a look at most two seconds old that waits little."""

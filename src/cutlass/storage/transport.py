@@ -48,13 +48,17 @@ class Transport:
         The endpoint, without a path.
     credentials : Credentials, optional
         Found by botocore at the first request unless given.
+    service : str
+        Whose requests are signed.
     """
 
-    def __init__(self, url: str, aws_region: str, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self, url: str, aws_region: str, credentials: Credentials | None = None, *, service: str = "dynamodb"
+    ) -> None:
         endpoint = parse_url(url)
         self.url = url
         self._credentials = credentials
-        self._signer = Signer(endpoint.netloc or "", aws_region)
+        self._signer = Signer(endpoint.netloc or "", aws_region, service)
         self._pool = urllib3.connection_from_url(url, maxsize=_CONNECTIONS)
         self._pool.ConnectionCls = _AtOnceSecure if endpoint.scheme == "https" else _AtOnce
 

@@ -260,6 +260,7 @@ BROKEN = [
         "reserved_concurrency: 400",
         "reserved_concurrency: 900",
         "functions: 1005 runs at once are reserved",
+        "functions: 1016 runs at once are reserved",
     ),
     (
         "functions.yaml",

@@ -24,6 +24,7 @@ from cutlass.storage.refunds import RefundView
 from cutlass.storage.reservations import Reserved
 from cutlass.storage.usage import UsageRow
 from tests.unit.functions.alert_fakes import FakeAlerts
+from tests.unit.functions.report_fakes import FakeReports
 
 NOW = datetime(2026, 1, 22, 10, tzinfo=UTC)
 MODULES = (
@@ -38,6 +39,7 @@ MODULES = (
     "health",
     "reservations",
     "alerts",
+    "reports",
 )
 
 
@@ -87,6 +89,10 @@ class FakeStore:
             reserve=self._reserve, get=self._reservation, commit=self._commit, release=self._release
         )
 
+        self.reporting = FakeReports(NOW, self._decided, self._org)
+        for name, part in self.reporting.parts().items():
+            setattr(self, name, part)
+
     def fenced(self) -> bool:
         return self.out_of_service
 
@@ -95,6 +101,9 @@ class FakeStore:
 
     def _decide(self, request: DecisionRequest) -> Decision:
         self.changes.append(("decide", request))
+        return self._decided(request)
+
+    def _decided(self, request: DecisionRequest) -> Decision:
         return self.decide(request) if self.decide else decision(request)
 
     def _org(self, org_id: str) -> Organisation:

@@ -66,6 +66,7 @@ def test_the_request_id_may_come_in_the_header(call: Call, store: FakeStore):
         ("ttl_seconds", 1.5),
         ("feature", ""),
         ("request_id", None),
+        ("request_id", "report:0"),
         ("extra", 1),
         ("org_id", "a b"),
     ],

@@ -168,7 +168,7 @@ def test_the_table_has_a_row_each_and_says_where_it_was_measured() -> None:
 
 
 def test_the_chart_is_well_formed_and_tells_its_figures_in_words() -> None:
-    root = ET.fromstring(show.chart(RESULTS))  # noqa: S314 (our own)
+    root = ET.fromstring(show.chart(RESULTS))
     words = [element.text or "" for element in root.iter() if element.tag.endswith(("desc", "text"))]
     assert "a <peer> & more: 6.04 ms, 250.0 per second" in words[0]
     assert {"Cutlass", "a <peer> & more", "1,000", "250", "6.04"} <= set(words)

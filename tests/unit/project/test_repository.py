@@ -32,6 +32,7 @@ RANK = {
     "storage": 2,
     "api": 3,
     "notifications": 3,
+    "reporting": 3,
     "functions": 4,
     "platform": 5,
     "deploy": 5,

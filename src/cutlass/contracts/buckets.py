@@ -1,0 +1,58 @@
+"""`contracts/buckets.yaml`: the S3 buckets every region has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.nodes import Document, Node
+
+_MAX_DAYS = 3660
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket, whose objects are deleted after `expire_days` and cheaper after `glacier_days`; None for never."""
+
+    name: str
+    title: str
+    expire_days: int | None = None
+    glacier_days: int | None = None
+
+    def resource(self, environment: str, region: str, account: str, *, copy: bool = False) -> str:
+        """Return the bucket's name in AWS, or that of its copy in another region."""
+        what = f"{self.name}-copy" if copy else self.name
+        return f"cutlass-tech-{what}-{environment}-{region}-{account}"
+
+
+def load_buckets() -> Mapping[str, Bucket]:
+    """Return the buckets by name.
+
+    Raises
+    ------
+    ContractError
+        The file is missing or wrong; the message begins with file, line and key.
+    """
+    return _load(contracts_folder())
+
+
+@cache
+def _load(folder: Path) -> Mapping[str, Bucket]:
+    document = Document(folder, "buckets.yaml")
+    nodes = document.root.fields(["buckets"])["buckets"].entries()
+    buckets = {name: _bucket(name, node) for name, node in nodes.items()}
+    document.finish()
+    return MappingProxyType(buckets)
+
+
+def _bucket(name: str, node: Node) -> Bucket:
+    fields = node.fields(["title"], ["expire_days", "glacier_days"])
+    expire, glacier = fields.get("expire_days"), fields.get("glacier_days")
+    return Bucket(
+        name=name,
+        title=fields["title"].text(),
+        expire_days=expire.integer(1, _MAX_DAYS) if expire else None,
+        glacier_days=glacier.integer(1, _MAX_DAYS) if glacier else None,
+    )
