@@ -93,10 +93,10 @@ def table(found: dict[str, Any]) -> str:
     ours, pandas, archive, walk = found["cutlass"], found["pandas"], found["archive"], found["ledger"]
     size = f"{archive['rows']:,} rows, {archive['files']} files, {archive['megabytes']:,} MB"
     where = f"{size}, of {archive['organisations']} organisations and a year. On: {in_words(found['machine'])}."
-    lines = [where, "", "| what | seconds | most memory, MB | |", "| --- | --- | --- | --- |"]
+    lines = [where, "", "| what | seconds | of CPU | most memory, MB | |", "| --- | --- | --- | --- | --- |"]
 
     def line(title: str, one: dict[str, Any], more: str) -> None:
-        lines.append(f"| {title} | {one['seconds']} | {one['megabytes']} | {more} |")
+        lines.append(f"| {title} | {one['seconds']} | {one['cpu_seconds']} | {one['megabytes']} | {more} |")
 
     for name, title in _TITLES.items():
         line(title, ours[name], f"{ours[name]['rows']:,} rows")

@@ -19,7 +19,9 @@ def main() -> None:
     started = time.perf_counter()
     rows = {"month": month, "year": year}[name](folder)
     told = {"rows": rows, "seconds": round(time.perf_counter() - started, 2)}
-    told["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    told["cpu_seconds"] = round(spent.ru_utime + spent.ru_stime, 2)
+    told["megabytes"] = spent.ru_maxrss // 1024
     print(json.dumps(told))
 
 

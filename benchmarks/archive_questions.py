@@ -44,7 +44,9 @@ def main() -> None:
     asked: dict[str, Callable[[], dict[str, float]]] = {"ingest": ingest, "ledger": ledger}
     found = asked[name]() if name in asked else report(name, folder)
     found.setdefault("seconds", round(time.perf_counter() - started, 2))
-    found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    found["cpu_seconds"] = round(spent.ru_utime + spent.ru_stime, 2)
+    found["megabytes"] = spent.ru_maxrss // 1024
     print(json.dumps(found))
 
 
