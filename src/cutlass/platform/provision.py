@@ -1,4 +1,4 @@
-"""Lays what every region has into the emulator: tables, queues, mails, buckets, user pools. Twice changes nothing."""
+"""Lays into the emulator what every region has: tables, queues, mails, buckets, user pools. Twice changes nothing."""
 
 import json
 import secrets
