@@ -39,6 +39,9 @@ override_data {
       workspace = "applied"
       functions = {
         stream-recovery = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:recovery:live" }
+        notifier        = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:notifier:live" }
+        webhook-sender  = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:webhook-sender:live" }
+        mail-events     = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:mail-events:live" }
       }
       queues = {
         stream-failures      = { name = "failures", arn = "arn:aws:sqs:us-east-1:111111111111:failures" }
@@ -81,7 +84,12 @@ run "messaging" {
   }
 
   assert {
-    condition     = keys(aws_lambda_event_source_mapping.queue) == ["stream-recovery-on-stream-failures"]
+    condition = keys(aws_lambda_event_source_mapping.queue) == [
+      "mail-events-on-mail-events",
+      "notifier-on-notifications",
+      "stream-recovery-on-stream-failures",
+      "webhook-sender-on-webhooks",
+    ]
     error_message = "Every queue a function names starts it, and no other does."
   }
 
