@@ -51,9 +51,7 @@ def test_usage_of_both_regions_is_told_once_per_threshold(platform: Platform, or
         for told, units in enumerate((5, 3, 2), 1):  # each step is told by itself only if it is seen by itself
             for number in range(units):
                 spend(platform, org, 1, region=("london", "sydney")[number % 2])
-            eventually(
-                lambda n=told: len(mails(platform, address)) == n, f"{told} are told", seconds=40
-            )
+            eventually(lambda n=told: len(mails(platform, address)) == n, f"{told} are told", seconds=40)
         subjects = [mail["subject"] for mail in mails(platform, address)]
         assert subjects == [f"{org}: {share} of requests used" for share in ("50%", "80%", "100%")]
         eventually(lambda: len(hook.got) == 3, "the webhook has them too")
