@@ -106,7 +106,7 @@ def _crossings(put: Any, post: Any, wire: Wire, number: int) -> dict[str, Any]:
     return {
         "crossings": number,
         "p50_seconds": round(median(seconds), 3),
-        "p90_seconds": round(percentile(seconds, 90), 3),
+        "p90_seconds": round(percentile(sorted(seconds), 90), 3),
         "longest_seconds": round(max(seconds), 3),
         "missing": missing,
         "twice": twice,

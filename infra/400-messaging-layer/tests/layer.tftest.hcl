@@ -39,6 +39,9 @@ override_data {
       workspace = "applied"
       functions = {
         stream-recovery = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:recovery:live" }
+        notifier        = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:notifier:live" }
+        webhook-sender  = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:webhook-sender:live" }
+        mail-events     = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:mail-events:live" }
         report-worker   = { alias_arn = "arn:aws:lambda:us-east-1:111111111111:function:report-worker:live" }
       }
       queues = {
@@ -82,7 +85,13 @@ run "messaging" {
   }
 
   assert {
-    condition     = keys(aws_lambda_event_source_mapping.queue) == ["report-worker-on-reports", "stream-recovery-on-stream-failures"]
+    condition = keys(aws_lambda_event_source_mapping.queue) == [
+      "mail-events-on-mail-events",
+      "notifier-on-notifications",
+      "report-worker-on-reports",
+      "stream-recovery-on-stream-failures",
+      "webhook-sender-on-webhooks",
+    ]
     error_message = "Every queue a function names starts it, and no other does."
   }
 

@@ -1,8 +1,9 @@
 import json
+from typing import Any
 
 import pytest
 
-from cutlass.api.errors import MethodNotAllowedError, TooManyRequestsError
+from cutlass.api.errors import MethodNotAllowedError, RefusedError, TooManyRequestsError
 from cutlass.api.idempotency import request_id
 from cutlass.api.problems import PROBLEM_JSON, TITLES, problem_body, problem_response
 from cutlass.domain import errors
@@ -18,12 +19,19 @@ def every_error() -> list[type[CutlassError]]:
     return [kind for kind in found if kind.__module__.startswith(("cutlass.domain.", "cutlass.api."))]
 
 
+MORE: dict[type[CutlassError], dict[str, Any]] = {
+    MethodNotAllowedError: {"allowed": ["GET"]},
+    RefusedError: {"status": 429, "code": "quota-exceeded", "headers": {}},
+}
+"""What an error takes besides its message."""
+
+
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_error_is_a_problem(kind: type[CutlassError]):
-    error = MethodNotAllowedError("m", allowed=["GET"]) if kind is MethodNotAllowedError else kind("what is wrong")
+    error = kind("what is wrong", **MORE.get(kind, {}))
     body = problem_body(error)
     assert body["type"].startswith("https://")
-    assert body["status"] == kind.status
+    assert body["status"] == error.status
     assert set(body) <= {"type", "title", "status", "detail", "field", "hint", "retry_after", "available"}
 
 

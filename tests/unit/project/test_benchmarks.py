@@ -69,7 +69,7 @@ def test_rounds_made_side_by_side_take_as_long_as_the_longest() -> None:
     assert together([one, two]) == Round(5, [0.1, 0.2], ["no"], elapsed=2.0, cpu=1.0, refused=1)
 
 
-@pytest.mark.parametrize("name", ["decision", "client_cpu", "cold_start", "peers"])
+@pytest.mark.parametrize("name", ["decision", "client_cpu", "cold_start", "peers", "alerts"])
 def test_a_benchmark_starts(name: str) -> None:
     command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
