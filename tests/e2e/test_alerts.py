@@ -33,7 +33,7 @@ def watched(platform: Platform) -> str:
     return org
 
 
-def spend(platform: Platform, org: str, user: str, region: str) -> None:
+def spend(platform: Platform, org: str, user: str, region: str, refused: list[str]) -> None:
     """Spend one unit; what a cut keeps away for a while is asked for again."""
     body = {"org_id": org, "user_id": user, "units": 1}
     end = time.monotonic() + 60
@@ -41,14 +41,15 @@ def spend(platform: Platform, org: str, user: str, region: str) -> None:
         answer = platform.call("POST", "/usage-check", region=region, body=body)
         if answer.status_code == 200 and answer.json()["allowed"]:
             return
+        refused.append(region)
         time.sleep(0.2)
     raise AssertionError(f"{user} could not spend in {region}")
 
 
-def go_on(under_way: list[Future[None]]) -> None:
-    """Wait until some more units were spent."""
+def go_on(under_way: list[Future[None]], refused: list[str] | None = None) -> None:
+    """Wait until some more units were spent or, in a cut, a region is short of what lies beyond it."""
     before = sum(one.done() for one in under_way)
-    eventually(lambda: sum(one.done() for one in under_way) > before + 20, "usage goes on")
+    eventually(lambda: refused or sum(one.done() for one in under_way) > before + 20, "usage goes on", seconds=60)
 
 
 def history(platform: Platform, org: str) -> list[dict[str, Any]]:
@@ -64,13 +65,15 @@ def test_no_kill_and_no_cut_loses_or_repeats_an_alert(own_platform: Platform) ->
     org = watched(platform)
     wanted = [(user, region) for user in USERS for region in ("london", "sydney") for _ in range(LIMIT // 2)]
     random.Random(3).shuffle(wanted)
+    refused: list[str] = []
     with ThreadPoolExecutor(4) as pool:
-        under_way = [pool.submit(spend, platform, org, user, region) for user, region in wanted]
+        under_way = [pool.submit(spend, platform, org, user, region, refused) for user, region in wanted]
         for name in ("consumer-london", "consumer-sydney", "consumer-london"):
             go_on(under_way)
             os.kill(platform.pid(name), signal.SIGKILL)
+        refused.clear()
         platform.command("partition", "on")
-        go_on(under_way)
+        go_on(under_way, refused)
         platform.command("partition", "off")
         for one in under_way:
             one.result()
