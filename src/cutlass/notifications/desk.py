@@ -9,6 +9,7 @@ from cutlass.notifications.calling import Webhooks
 from cutlass.notifications.digests import Digests
 from cutlass.notifications.mail import Mailer
 from cutlass.notifications.queues import Queues
+from cutlass.notifications.report_mail import ReportTeller
 from cutlass.notifications.telling import AlertBook, Remembered, Teller
 from cutlass.notifications.webhook import Caller
 from cutlass.storage import Store, open_store
@@ -51,6 +52,14 @@ class Desk:
         """Make what tells the alerts of one batch."""
         book = Remembered(self._book)
         return Teller(book, self.store.deliveries, self.mailer, self.queues, self.store.clock)
+
+    @cached_property
+    def report_teller(self) -> ReportTeller:
+        """What mails reports that were made on a schedule."""
+        store = self.store
+        return ReportTeller(
+            store.reports, store.report_files, self._book, store.deliveries, self.mailer, store.clock
+        )
 
     @cached_property
     def digests(self) -> Digests:

@@ -1,4 +1,4 @@
-"""Lays into the emulator what every region has: tables, queues, mails, buckets, user pools. Twice changes nothing."""
+"""Lays into the emulator what a region has: tables, queues, mails, buckets, pools. Twice changes nothing."""
 
 import json
 import secrets
