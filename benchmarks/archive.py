@@ -103,7 +103,9 @@ def table(found: dict[str, Any]) -> str:
     for name, one in pandas.items():
         line(f"pandas: {_PANDAS_TITLES[name]}", one, "")
     rate = f"{walk['entries_per_second']:,} entries/s"
-    line(f"walking through the ledger in DynamoDB, {walk['entries']:,} entries", walk, rate)
+    # Its process also wrote the ledger, so neither its CPU time nor its memory is the walk's.
+    title = f"walking through the ledger in DynamoDB, {walk['entries']:,} entries"
+    lines.append(f"| {title} | {walk['seconds']} | | | {rate} |")
     rate = f"{ours['ingest']['entries_per_second']:,} entries/s"
     line(f"archiving {ours['ingest']['entries']:,} entries, 5,000 in a batch", ours["ingest"], rate)
     return "\n".join(lines)
