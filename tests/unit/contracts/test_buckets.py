@@ -20,7 +20,7 @@ __all__ = ["folder"]
             "functions.yaml",
             "buckets: {reports: read}",
             "buckets: {reports: own}",
-            "functions.reports.buckets.reports",
+            "functions.notifier.buckets.reports",
         ),
         ("functions.yaml", "sends: [reports, ", "sends: [report, ", "there is no queue 'report'"),
         ("functions.yaml", "ephemeral_mb: 4096", "ephemeral_mb: 256", "ephemeral_mb"),
