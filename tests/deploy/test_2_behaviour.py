@@ -26,7 +26,7 @@ def test_a_deployment_passes_the_checks_of_a_caller(checkout: Checkout) -> None:
         addresses += ["--url", f"{region}={url}"]
     done = checkout.run("smoke", "dev", *addresses)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("passed") == 15
+    assert done.stdout.count("passed") == 17
 
 
 def test_what_london_wrote_can_be_read_in_sydney(checkout: Checkout, endpoint: str) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -15,7 +16,9 @@ ORGANISATION = "cutlass-smoke"
 
 T = TypeVar("T")
 
-_PLAN, _LIMIT, _TOO_MANY = "basic", 10, 11
+_PLAN, _LIMIT, _TOO_MANY = "premium", 10, 11
+_MAILBOX = "success@simulator.amazonses.com"
+"""Takes mail and keeps none: https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html"""
 _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.5
 _NOT_YET = {"unknown_org", "unknown_user", "region_short"}
@@ -92,11 +95,12 @@ def run_smoke(places: Sequence[Place], run: str) -> Iterator[Finding]:
         yield found
     if len(callers) == len(places):
         yield from _decisions(callers, f"smoke-{run}")
+        first = callers[0]
+        yield _check("report", first.place.region, lambda: _reported(first))
+        yield _check("alert mail", first.place.region, lambda: _told(first))
     else:
         for place in places:
             yield Finding("decisions", place.region, Verdict.SKIPPED, "no token in every region")
-    for check in ("report", "alert mail"):
-        yield Finding(check, "all", Verdict.SKIPPED, "not built yet")
 
 
 def _decisions(callers: list[_Caller], user: str) -> Iterator[Finding]:
@@ -180,6 +184,38 @@ def _agrees(caller: _Caller, user: str, spent: int) -> str:
     if _wait_for(used) is None:
         raise _WrongError(f"does not show the {spent} units spent in all regions after {_PATIENCE_SECONDS:.0f} s")
     return f"{spent} used"
+
+
+def _reported(caller: _Caller) -> str:
+    """Ask for yesterday's usage, and fetch it by its link. On the same day it is the same report, for nothing."""
+    today = datetime.now(UTC).date()
+    wanted = {"type": "usage", "format": "json", "from": str(today - timedelta(days=1)), "to": str(today)}
+    report = caller.call("POST", "orgs", ORGANISATION, "reports", body=wanted)["id"]
+
+    def ended() -> dict[str, Any] | None:
+        seen: dict[str, Any] = caller.call("GET", "orgs", ORGANISATION, "reports", report)
+        return seen if seen["status"] not in ("queued", "running") else None
+
+    made = _wait_for(ended)
+    if made is None or made["status"] != "succeeded" or not made["url"]:
+        raise _WrongError(f"report {report} is {made['status'] if made else 'not made'} after a minute or less")
+    request("GET", made["url"])
+    return str(report)
+
+
+def _told(caller: _Caller) -> str:
+    """Ask for a test of the alerts. That it is on record is seen from here, and not what became of the mail."""
+    told = {"thresholds": [], "recipients": {"technical": [_MAILBOX]}}
+    caller.call("PUT", "orgs", ORGANISATION, "alerts", body=told)
+    alert = caller.call("POST", "orgs", ORGANISATION, "alerts", "test")["id"]
+
+    def recorded() -> bool | None:
+        items = caller.call("GET", "orgs", ORGANISATION, "alerts", "history")["items"]
+        return any(item["id"] == alert for item in items) or None
+
+    if _wait_for(recorded) is None:
+        raise _WrongError(f"alert {alert} is not in the history")
+    return f"to {_MAILBOX}"
 
 
 def _request_id(caller: _Caller, user: str) -> str:
