@@ -22,7 +22,7 @@ def test_a_changed_function_is_planned_and_applied_in_its_layer_only(checkout: C
     planned = checkout.json("plan", "dev", "--affected")
     assert {step["layer"] for step in planned["steps"]} == {"200-compute-layer"}
     assert {step["workspace"] for step in planned["steps"]} == {HOME, OTHER}
-    # In each region the function and its alias; the package in the bucket has another name, so it is another object.
+    # In each region the function and its alias; in the bucket the package has another name, and is another object.
     assert planned["totals"] == NO_CHANGES | {"change": 4, "replace": 2}
     applied = checkout.json("apply", f"{HOME}/200", "--yes")
     assert [step["outcome"] for step in applied["steps"]] == ["applied"]
