@@ -22,10 +22,10 @@ down:  ## stop a platform started with `cutlass up --detach`
 	@$(BIN)/cutlass down
 
 test: setup lint  ## lint, type-check and run every test this machine has the tools for
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup --durations 30
 
 test-deploy: setup  ## deploy every layer to an emulator, use it, change it, destroy it (minutes)
-	$(BIN)/pytest tests/deploy -x
+	$(BIN)/pytest tests/deploy -x --durations 10
 
 setup: $(STAMP)  ## make the virtual environment and install what is locked
 

@@ -1,5 +1,6 @@
 """Engines for the tests of the store, one of each at a time in a test process."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,14 +16,23 @@ _CROWDS = tuple(
 )
 _TURNS = ("-America/New_York-", "-Pacific/Kiritimati-", "-Europe/London-day")
 _RATES = ("pays_one_write_unit_per_decision", "costs_far_less_than_a_write_unit_per_decision")
+_FOLLOWING = ("test_alerts", "test_deliveries.py", "test_webhooks.py", "test_report")
+_MOVING = ("test_compensation", "test_rebalancing", "test_region_loss", "test_reservation_races", "test_stripes")
 _LEFT_OUT = {
-    "ministack": (*_LONG, *_CROWDS, *_TURNS, *_RATES) if engines.dynoxide_binary() else (),
+    "ministack": (*_LONG, *_CROWDS, *_TURNS, *_RATES, *_FOLLOWING, *_MOVING) if engines.dynoxide_binary() else (),
     "dynamodb-local": (
         *_LONG,
         *_CROWDS,
         *_TURNS,
+        *_MOVING,
+        "test_alerts_of_lost_regions.py",
         "test_cost.py",
+        "test_depots.py",
+        "test_housekeeping.py",
+        "test_metering.py",
+        "test_reconciliation.py",
         "test_the_item_that_is_wrong",
+        "test_webhooks.py",
         "4-regions",
         "local-1]",
         "local-2]",
@@ -30,13 +40,16 @@ _LEFT_OUT = {
 }
 """Parts of the names of tests that an engine leaves out: on the quickest engine they all run.
 
-ministack leaves out long runs and crowds, DynamoDB Local also counted costs and repetitions: it is there for what
-it checks more strictly than the others, requests and conditions.
+ministack leaves out what is long, and what it runs end to end anyway. DynamoDB Local is there for what it checks
+more strictly than the others, requests and conditions; those of every rule are in test_rules_and_expressions.py
+and test_rules_of_regions.py. `CUTLASS_EVERY_ENGINE=1` runs everything on every engine.
 """
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what another engine shows as well, in less time."""
+    if os.environ.get("CUTLASS_EVERY_ENGINE"):
+        return
     left_out = [
         item
         for item in items
