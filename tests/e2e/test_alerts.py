@@ -49,7 +49,7 @@ def spend(platform: Platform, org: str, user: str, region: str, refused: list[st
 def go_on(under_way: list[Future[None]], refused: list[str] | None = None) -> None:
     """Wait until some more units were spent or, in a cut, a region is short of what lies beyond it."""
     before = sum(one.done() for one in under_way)
-    eventually(lambda: refused or sum(one.done() for one in under_way) > before + 20, "usage goes on", seconds=60)
+    eventually(lambda: refused or sum(one.done() for one in under_way) > before + 20, "usage goes on", seconds=120)
 
 
 def history(platform: Platform, org: str) -> list[dict[str, Any]]:

@@ -134,6 +134,8 @@ def test_balance_and_usage_add_up_over_stripes(world: World) -> None:
     day = world.now.replace(hour=0, minute=0)
     rows = store.usage.page(world.org, day, world.now.replace(hour=23), group_by="user").items
     assert [(row.group, row.units) for row in rows] == [("ann", 50)]
+    assert len(born(world)) == 4, "every stripe was asked"
+    assert world.audit(ledger=True) == [], "reconciliation compares the sum of all stripes with the ledger"
 
 
 def test_the_next_period_begins_with_one_allotment_and_what_was_left_goes_back(world: World) -> None:

@@ -223,13 +223,14 @@ class _Meter:
             ledger = False
         chosen = self._periods if ledger else self._latest()
         for region, items in look.regions.items():
-            allotments = {holder: one for holder, one in items.allotments.items() if holder[1] in chosen}
+            periods = {holder: unstriped(holder[1])[0] for holder in items.allotments}
+            allotments = {h: one for h, one in items.allotments.items() if periods[h] in chosen}
             if not allotments:
                 continue
             dynamo = self._of.peers.at(region)
             settings, clock = self._of.settings, self._of.clock
             usage = Usage(dynamo, settings.table(keys.USAGE), region, [region], clock)
-            start = min(chosen[period].start for _, period in allotments)
+            start = min(chosen[periods[holder]].start for holder in allotments)
             counted = usage.counted(self._org_id, self._meter, start, clock())
             yield compare_usage(region, allotments, counted)
             if ledger:
