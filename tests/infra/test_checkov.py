@@ -89,7 +89,7 @@ def test_checkov_would_find_an_open_bucket(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("terraform")
 @pytest.mark.parametrize("layer", LAYERS)
 def test_checkov_finds_nothing_in_a_plan(layer: str, tmp_path: Path) -> None:
-    of_prod = [workspace for workspace in workspaces(layer) if workspace.startswith("prod-")]
+    of_prod = [workspace for workspace in workspaces(layer) if workspace.startswith("prod-")][:1]
     for workspace in of_prod:
         shown = json.dumps(as_shown(plan(layer, workspace).plan))
         (tmp_path / f"{workspace}.json").write_text(shown, encoding="utf-8")
