@@ -64,10 +64,8 @@ def test_terraform_killed_in_mid_apply_leaves_a_lock_and_a_rerun_completes(check
 def kill_terraform(process: "subprocess.Popen[str]") -> bool:
     """Kill the apply that this process started, once it has begun; its own children are known by their parent."""
     while process.poll() is None:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        candidates = [*Path(f"/proc/{process.pid}/task").glob("*/children"), children]
-        for pids in candidates:
-            for pid in pids.read_text(encoding="utf-8").split() if pids.exists() else []:
+        for children in Path(f"/proc/{process.pid}/task").glob("*/children"):
+            for pid in children.read_text(encoding="utf-8").split() if children.exists() else []:
                 command = Path(f"/proc/{pid}/cmdline")
                 if command.exists() and b"\0apply\0" in command.read_bytes():
                     time.sleep(3)  # until it holds the lock and works

@@ -13,18 +13,10 @@ from cutlass.contracts import load_catalogue, load_topology
 from cutlass.domain.errors import ContractError, UnavailableError
 from cutlass.domain.plans import Catalogue, Topology
 from cutlass.storage import keys
-from cutlass.storage.alert_dues import AlertDues
-from cutlass.storage.alert_evaluator import AlertEvaluator
-from cutlass.storage.alert_figures import AlertFigures
-from cutlass.storage.alert_homes import AlertHomes
-from cutlass.storage.alert_rounds import AlertRounds
-from cutlass.storage.alert_settings import AlertSettingsStore
-from cutlass.storage.alerts import Alerts
 from cutlass.storage.allotments import Allotments
 from cutlass.storage.balances import Balances
 from cutlass.storage.compensation import Compensation
 from cutlass.storage.decider import Decider
-from cutlass.storage.deliveries import Deliveries
 from cutlass.storage.depots import Depots
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo, DynamoError, Tally
@@ -52,6 +44,13 @@ from cutlass.storage.transfers import Transfers
 from cutlass.storage.usage import Usage
 
 if TYPE_CHECKING:
+    from cutlass.storage.alert_dues import AlertDues
+    from cutlass.storage.alert_evaluator import AlertEvaluator
+    from cutlass.storage.alert_homes import AlertHomes
+    from cutlass.storage.alert_rounds import AlertRounds
+    from cutlass.storage.alert_settings import AlertSettingsStore
+    from cutlass.storage.alerts import Alerts
+    from cutlass.storage.deliveries import Deliveries
     from cutlass.storage.queues import Queues
     from cutlass.storage.report_files import ReportFiles
     from cutlass.storage.report_requests import ReportRequests
@@ -105,6 +104,7 @@ class Store:
         self.topology = topology
         self.clock = clock
         self._credentials = credentials
+        self._monotonic = monotonic
         dynamos = {
             name: Dynamo(
                 peer.aws_region,
@@ -182,47 +182,102 @@ class Store:
             monotonic,
         )
         self.meter = Meter(self.allotments, self.ledger, self.usage, clock)
-        self.deliveries = Deliveries(dynamo, settings.table(keys.ALERTS), region, topology.regions, clock)
         self.reconciliation = Reconciliation(peers, self.directory, settings, catalogue, clock)
-        self._watch(dynamo, monotonic)
 
-    def _watch(self, dynamo: Dynamo, monotonic: Callable[[], float]) -> None:
-        """Put together what decides on alerts and reads them."""
-        directory, catalogue, clock, table = self.directory, self.catalogue, self.clock, self.settings.table
-        alerts, limits, days = table(keys.ALERTS), table(keys.LIMITS), table(keys.USAGE)
-        homes = AlertHomes(dynamo, self.topology, self.region, table(keys.ORGANISATIONS), days, monotonic)
-        figures = AlertFigures(
-            dynamo, self.usage, self.topology.regions, self.region, limits=limits, days=days, clock=clock
-        )
-        self.alert_settings = AlertSettingsStore(dynamo, directory, catalogue, alerts, clock)
-        self.alerts = Alerts(dynamo, directory, self.alert_settings, homes, catalogue, alerts, clock)
-        self.alert_dues = AlertDues(dynamo, directory, homes, alerts, clock)
-        self.alert_evaluator = AlertEvaluator(
-            dynamo,
-            directory,
+    # Alerts and reports are no part of a decision: what they need is imported, and made, when it is asked for.
+
+    @cached_property
+    def _alert_homes(self) -> "AlertHomes":
+        from cutlass.storage.alert_homes import AlertHomes  # noqa: PLC0415
+
+        organisations, days = self.settings.table(keys.ORGANISATIONS), self.settings.table(keys.USAGE)
+        return AlertHomes(self.dynamo, self.topology, self.region, organisations, days, self._monotonic)
+
+    @cached_property
+    def deliveries(self) -> "Deliveries":
+        """The log of what was delivered of alerts and reports."""
+        from cutlass.storage.deliveries import Deliveries  # noqa: PLC0415
+
+        table = self.settings.table(keys.ALERTS)
+        return Deliveries(self.dynamo, table, self.region, self.topology.regions, self.clock)
+
+    @cached_property
+    def alert_settings(self) -> "AlertSettingsStore":
+        """What organisations are told of."""
+        from cutlass.storage.alert_settings import AlertSettingsStore  # noqa: PLC0415
+
+        table = self.settings.table(keys.ALERTS)
+        return AlertSettingsStore(self.dynamo, self.directory, self.catalogue, table, self.clock)
+
+    @cached_property
+    def alerts(self) -> "Alerts":
+        """The alerts that were recorded."""
+        from cutlass.storage.alerts import Alerts  # noqa: PLC0415
+
+        return Alerts(
+            self.dynamo,
+            self.directory,
             self.alert_settings,
-            homes,
+            self._alert_homes,
+            self.catalogue,
+            self.settings.table(keys.ALERTS),
+            self.clock,
+        )
+
+    @cached_property
+    def alert_dues(self) -> "AlertDues":
+        """The looks that are due without usage."""
+        from cutlass.storage.alert_dues import AlertDues  # noqa: PLC0415
+
+        table = self.settings.table(keys.ALERTS)
+        return AlertDues(self.dynamo, self.directory, self._alert_homes, table, self.clock)
+
+    @cached_property
+    def alert_evaluator(self) -> "AlertEvaluator":
+        """What decides on alerts."""
+        from cutlass.storage.alert_evaluator import AlertEvaluator  # noqa: PLC0415
+        from cutlass.storage.alert_figures import AlertFigures  # noqa: PLC0415
+
+        limits, days = self.settings.table(keys.LIMITS), self.settings.table(keys.USAGE)
+        figures = AlertFigures(
+            self.dynamo,
+            self.usage,
+            self.topology.regions,
+            self.region,
+            limits=limits,
+            days=days,
+            clock=self.clock,
+        )
+        return AlertEvaluator(
+            self.dynamo,
+            self.directory,
+            self.alert_settings,
+            self._alert_homes,
             figures,
             self.alert_dues,
             self.pools,
-            catalogue,
-            alerts,
-            clock,
-        )
-        self.alert_rounds = AlertRounds(
-            dynamo,
-            directory,
-            homes,
-            self.alert_dues,
-            self.alert_evaluator,
-            catalogue,
-            table=alerts,
-            limits=limits,
-            clock=clock,
-            monotonic=monotonic,
+            self.catalogue,
+            self.settings.table(keys.ALERTS),
+            self.clock,
         )
 
-    # Reports are no part of a decision: what they need is imported, and made, when it is asked for.
+    @cached_property
+    def alert_rounds(self) -> "AlertRounds":
+        """What looks at organisations without usage."""
+        from cutlass.storage.alert_rounds import AlertRounds  # noqa: PLC0415
+
+        return AlertRounds(
+            self.dynamo,
+            self.directory,
+            self._alert_homes,
+            self.alert_dues,
+            self.alert_evaluator,
+            self.catalogue,
+            table=self.settings.table(keys.ALERTS),
+            limits=self.settings.table(keys.LIMITS),
+            clock=self.clock,
+            monotonic=self._monotonic,
+        )
 
     @cached_property
     def reports(self) -> "Reports":
