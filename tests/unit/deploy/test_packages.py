@@ -35,7 +35,7 @@ def wheel(files: list[str]) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for name in files:
-            archive.writestr(name, f"# {name}\n")
+            archive.writestr(zipfile.ZipInfo(name), f"# {name}\n")  # with the same time, whenever it is made
     return made.getvalue()
 
 
