@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cutlass.contracts import load_topology
 from cutlass.platform.child import follow_parent, inherited_socket
-from cutlass.platform.emulator import configure, serve
+from cutlass.platform.emulator import OwnRoutes, Receive, Scope, Send, configure, serve
 from tests.deploy import gaps, gaps_messaging
 
 
@@ -24,6 +24,17 @@ def surround_functions(endpoint: str) -> None:
     os.environ.pop("PYTHONPATH", None)
 
 
+def answer_after(seconds: float) -> None:
+    """Let every answer take so long, as those of AWS do, during which the emulator works on others."""
+    answer = OwnRoutes.__call__
+
+    async def answer_later(self: OwnRoutes, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(seconds)
+        await answer(self, scope, receive, send)
+
+    OwnRoutes.__call__ = answer_later  # type: ignore[method-assign]
+
+
 def main() -> int:
     follow_parent()
     listening = inherited_socket("emulator")
@@ -32,6 +43,7 @@ def main() -> int:
     surround_functions(f"http://127.0.0.1:{port}")
     gaps.close()
     gaps_messaging.close()
+    answer_after(int(os.environ.get("CUTLASS_EMULATOR_ANSWER_MS", "0")) / 1000)
     asyncio.run(serve(listening.detach()))
     return 0
 

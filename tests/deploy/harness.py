@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+
+from cutlass.contracts import load_topology
 from cutlass.deploy.packages import Builder
 from cutlass.deploy.packages import Checkout as Packaged
 from cutlass.deploy.wheels import Architecture
@@ -118,6 +121,19 @@ class Checkout:
         done = self.run("outputs", target, "--name", name, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def state(self, key: str) -> str:
+        """Return the text of a state as it lies in the bucket of the account."""
+        home = next(iter(load_topology().regions.values()))
+        bucket = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=home.aws_region,
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key="local",
+        )
+        found = bucket.get_object(Bucket=f"cutlass-tech-terraform-state-{ACCOUNT}", Key=key)
+        return str(found["Body"].read().decode())
 
     def git(self, *arguments: str) -> None:
         """Run git in the checkout, as somebody."""

@@ -2,30 +2,13 @@
 
 from pathlib import Path
 
-import boto3
 import pytest
 
-from cutlass.contracts import load_topology
-from cutlass.deploy.source import load_project
-from tests.deploy.harness import ACCOUNT, Checkout, Operator
+from tests.deploy.harness import Checkout, Operator
 from tests.deploy.test_1_deploy import HOME
 from tests.support.terraform import BOOTSTRAP, TerraformError
 
 pytestmark = pytest.mark.timeout(1800)
-
-
-def test_all_state_is_in_the_bucket(checkout: Checkout, endpoint: str) -> None:
-    topology = load_topology()
-    bucket = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=topology.regions[HOME.partition("-")[2]].aws_region,
-        aws_access_key_id=ACCOUNT,
-        aws_secret_access_key="local",
-    )
-    listed = bucket.list_objects_v2(Bucket=f"cutlass-tech-terraform-state-{ACCOUNT}")["Contents"]
-    keys = {kept["Key"] for kept in listed}
-    assert {step.state_key for step in load_project(checkout.root).steps("dev")} <= keys
 
 
 def test_all_is_destroyed_in_reverse_once_data_is_named(checkout: Checkout) -> None:

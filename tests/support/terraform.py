@@ -106,6 +106,7 @@ class Terraform:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "CHECKPOINT_DISABLE": "1",
+            "GOGC": "400",  # a third less CPU time, as in cutlass.deploy.terraform
             "TF_CLI_CONFIG_FILE": str(self.folder / "terraformrc"),
             "TF_DATA_DIR": str(self.folder / "data" / layer / (data or "all")),
             "TF_IN_AUTOMATION": "1",

@@ -26,6 +26,10 @@ BINARY_VARIABLE = "CUTLASS_TERRAFORM"
 MIRROR_VARIABLE = "CUTLASS_TERRAFORM_MIRROR"
 """The environment variable that names a folder of unpacked providers, where there is no registry."""
 
+_COLLECT_GARBAGE = {"GOGC": "400"}
+"""What the provider keeps of its thousands of schemas is not looked through again at every step: a third less CPU
+time for some tens of megabytes."""
+
 _POLL_SECONDS = 0.1
 _INITIALISED = "cutlass-init.json"
 
@@ -110,7 +114,7 @@ class Terraform:
             )
             folders.settings.write_text(source, encoding="utf-8")
             settings["TF_CLI_CONFIG_FILE"] = str(folders.settings)
-        return cls(folders, kept | settings, run)
+        return cls(folders, _COLLECT_GARBAGE | kept | settings, run)
 
     def init(self, step: Step, *options: str) -> None:
         """Make a step's data folder ready, unless it was for the same backend, modules and versions.
