@@ -21,8 +21,8 @@ up: setup  ## run the platform in the foreground, until Ctrl-C
 down:  ## stop a platform started with `cutlass up --detach`
 	@$(BIN)/cutlass down
 
-test: setup lint  ## lint, type-check and run every test this machine has the tools for
-	$(BIN)/pytest -n 2 --dist loadgroup --durations 30
+test: setup lint  ## lint, type-check and test; CUTLASS_LONG=1 for the long tests too, as CI does
+	$(BIN)/pytest -n 2 --dist loadgroup $(if $(CUTLASS_LONG),--durations 30,-m "not long")
 
 test-deploy: setup  ## deploy every layer to an emulator, use it, change it, destroy it (minutes)
 	$(BIN)/pytest tests/deploy -x --durations 10

@@ -17,6 +17,21 @@ from tests.support.terraform import LAYERS
 
 DEPLOY = Path(__file__).parent / "deploy"
 
+LONG = (
+    "tests/e2e/test_alerts.py",
+    "tests/e2e/test_platform_faults.py",
+    "tests/e2e/test_region_loss.py",
+    "test_kills_in_the_middle_of_load",
+    "tests/integration/test_archive_buckets.py",
+    "tests/integration/test_packages.py",
+    "tests/integration/test_peers.py",
+    "tests/integration/platform/test_alert_delivery.py",
+)
+"""Parts of the names of tests that `make test` leaves to CI, beside those of further engines."""
+
+_LAYER_OF = {"test_compute.py": "200-compute-layer", "test_interface.py": "300-api-layer"}
+"""Whose plans the tests of a file look at that do not name it."""
+
 settings.register_profile(
     "ci",
     max_examples=60,
@@ -41,8 +56,8 @@ class Together(LoadScopeScheduling):
         if nodeid.startswith("tests/integration/test_packages.py"):
             return "packages"
         if nodeid.startswith("tests/infra/"):
-            layer = next((name for name in LAYERS if f"[{name}" in nodeid), None)
-            return layer or nodeid.partition("::")[0]
+            path = nodeid.partition("::")[0]
+            return next((name for name in LAYERS if name in nodeid), _LAYER_OF.get(Path(path).name, path))
         return nodeid
 
 
@@ -58,6 +73,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     asked = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
     return not any(path.resolve().is_relative_to(DEPLOY) for path in asked) or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long."""
+    for item in items:
+        if any(part in item.nodeid for part in LONG):
+            item.add_marker(pytest.mark.long)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

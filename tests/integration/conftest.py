@@ -18,14 +18,15 @@ _TURNS = ("-America/New_York-", "-Pacific/Kiritimati-", "-Europe/London-day")
 _RATES = ("pays_one_write_unit_per_decision", "costs_far_less_than_a_write_unit_per_decision")
 _FOLLOWING = ("test_alerts", "test_deliveries.py", "test_webhooks.py", "test_report")
 _MOVING = ("test_compensation", "test_rebalancing", "test_region_loss", "test_reservation_races", "test_stripes")
-_LEFT_OUT = {
-    "ministack": (*_LONG, *_CROWDS, *_TURNS, *_RATES, *_FOLLOWING, *_MOVING) if engines.dynoxide_binary() else (),
+_REPEATED = {
+    "ministack": (*_LONG, *_CROWDS, *_TURNS, *_RATES, *_FOLLOWING, *_MOVING),
     "dynamodb-local": (
         *_LONG,
         *_CROWDS,
         *_TURNS,
         *_MOVING,
-        "test_alerts_of_lost_regions.py",
+        "test_a_consumer_that_dies",
+        "test_many_small_steps",
         "test_cost.py",
         "test_depots.py",
         "test_housekeeping.py",
@@ -38,24 +39,28 @@ _LEFT_OUT = {
         "local-2]",
     ),
 }
-"""Parts of the names of tests that an engine leaves out: on the quickest engine they all run.
+"""Parts of the names of tests that an engine leaves to dynoxide, the quickest, where they all run.
 
 ministack leaves out what is long, and what it runs end to end anyway. DynamoDB Local is there for what it checks
 more strictly than the others, requests and conditions; those of every rule are in test_rules_and_expressions.py
 and test_rules_of_regions.py. `CUTLASS_EVERY_ENGINE=1` runs everything on every engine.
 """
 
+_QUICKEST = "dynoxide" if engines.dynoxide_binary() else "ministack"
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what another engine shows as well, in less time."""
+    """Leave out what another engine shows as well, in less time; `make test` runs one engine only."""
     if os.environ.get("CUTLASS_EVERY_ENGINE"):
         return
-    left_out = [
-        item
-        for item in items
-        for engine, parts in _LEFT_OUT.items()
-        if f"[{engine}" in item.nodeid and any(part in item.nodeid for part in parts)
-    ]
+    left_out = []
+    for item in items:
+        engine = next((name for name in _REPEATED if f"[{name}" in item.nodeid), None)
+        repeated = any(part in item.nodeid for part in _REPEATED.get(engine or "", ()))
+        if repeated and engine != _QUICKEST:
+            left_out.append(item)
+        elif repeated or (engine or _QUICKEST) != _QUICKEST or any(part in item.nodeid for part in _LONG):
+            item.add_marker(pytest.mark.long)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

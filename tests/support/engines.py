@@ -53,6 +53,7 @@ class Engine:
     endpoints: Mapping[str, str]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     readers: dict[tuple[str, str, str], StreamReader] = field(default_factory=dict)
+    wires: dict[str, Wire] = field(default_factory=dict)
 
     def stop(self) -> None:
         for process in self.processes:
@@ -61,7 +62,10 @@ class Engine:
             process.wait(timeout=20)
 
     def wire(self, region: str) -> Wire:
-        return Wire(self.endpoints[region], load_topology().regions[region].aws_region)
+        """Return a client of a region, the same one each time: its connections are kept."""
+        if region not in self.wires:
+            self.wires[region] = Wire(self.endpoints[region], load_topology().regions[region].aws_region)
+        return self.wires[region]
 
     def make_tables(self) -> None:
         for region in self.endpoints:
