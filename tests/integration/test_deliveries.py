@@ -9,7 +9,7 @@ from cutlass.domain.deliveries import Status
 from cutlass.domain.errors import CutlassError, UnavailableError
 from cutlass.notifications.telling import NotToldError
 from cutlass.storage import keys
-from cutlass.notifications.aws import RefusedError, ThrottledError
+from cutlass.storage.aws import RefusedError, ThrottledError
 from tests.support.engines import Engine
 from tests.support.tellers import Desk, bounce, crashing_everywhere, message_of, strangers
 from tests.support.telling import settings, webhook
@@ -115,6 +115,18 @@ def test_ses_asked_too_often_is_waited_for(world: World) -> None:
     assert desk.tell(desk.add()).sent == 1
     assert len(slept) == 2
     assert slept[1] > 0
+
+
+def test_a_mail_that_may_have_been_sent_is_not_sent_again_at_once(world: World) -> None:
+    desk = Desk(world, told=settings("ann@example.com"))
+
+    def lose_the_answer(_: str) -> None:
+        raise UnavailableError("no answer")
+
+    desk.ses.after = lose_the_answer
+    with pytest.raises(NotToldError, match="no answer"):
+        desk.tell(desk.add())
+    assert len(desk.ses.sent) == 1
 
 
 def test_a_template_that_is_broken_fails_its_own_alerts_alone(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 from cutlass.domain.alerts import AlertKind, QuietHours
 from cutlass.domain.deliveries import Status
 from cutlass.domain.errors import UnavailableError
-from cutlass.notifications.aws import RefusedError
+from cutlass.storage.aws import RefusedError
 from tests.support.engines import Engine
 from tests.support.tellers import Desk, bounce, crashing_everywhere, message_of, strangers
 from tests.support.telling import settings, webhook

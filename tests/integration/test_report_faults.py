@@ -80,7 +80,7 @@ def test_a_worker_that_dies_is_followed_by_another(desk: Desk) -> None:
     assert desk.dispatch() == []
     desk.world.pass_time(seconds=LEASE_MS / 1000)
     desk.sweep()
-    assert [queue for queue, _ in desk.dispatch()] == ["cutlass-tech-reports-dev-london"]
+    assert [queue for queue, _ in desk.dispatch()] == ["reports"]
     done = desk.work(job)
     assert done is not None
     assert (done.state, done.attempt, desk.paid()) == (State.SUCCEEDED, 2, (5, 0))

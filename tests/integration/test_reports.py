@@ -22,7 +22,7 @@ def test_a_report_is_made_and_charged_once_however_often_its_message_comes(desk:
     job = desk.job()
     assert desk.paid() == (0, 5), "its units are set aside when it is asked for"
     ((queue, message),) = desk.dispatch()
-    assert queue == "cutlass-tech-reports-dev-london"
+    assert queue == "reports"
     assert message == {"v": 1, "org_id": desk.world.org, "report_id": job.report_id}
     done = desk.work(job)
     assert done is not None

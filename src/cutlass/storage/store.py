@@ -291,8 +291,8 @@ class Store:
         """The queues of this region."""
         from cutlass.storage.queues import Queues  # noqa: PLC0415
 
-        aws_region = self.topology.regions[self.region].aws_region
-        return Queues(aws_region, endpoint=self.settings.endpoint, credentials=self._credentials)
+        aws_region, endpoint = self.topology.regions[self.region].aws_region, self.settings.endpoint
+        return Queues(self.settings.queue, aws_region, endpoint=endpoint, credentials=self._credentials)
 
     def fenced(self) -> bool:
         """Whether an operator has fenced this region, from a look at most two seconds old that waits little."""
