@@ -56,7 +56,7 @@ def test_a_run_reports_the_month_before_and_is_told_of_once(desk: Desk) -> None:
     assert job.report["to"] == "2026-12-01T00:00:00+00:00"
     desk.dispatch()
     desk.work(job)
-    told = [message for queue, message in desk.dispatch() if queue == "cutlass-tech-notifications-dev-london"]
+    told = [message for queue, message in desk.dispatch() if queue == "notifications"]
     assert told == [{"v": 1, "kind": "report_ready", "org_id": desk.world.org, "report_id": job.report_id}]
     schedule = desk.world.stores["london"].schedules.get(desk.world.org, "monthly")
     assert (schedule.last_report, schedule.last_outcome) == (job.report_id, "made")

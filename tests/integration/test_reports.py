@@ -4,14 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cutlass.domain import report_jobs as rules
-from cutlass.domain.decisions import DecisionRequest, Reason
-from cutlass.domain.errors import ConflictError, IdempotencyMismatchError, InvalidRequestError, NotFoundError
-from cutlass.domain.report_jobs import LEASE_MS, LIFE_MS, State
-from cutlass.domain.reservations import State as Reserved
-from cutlass.reporting import ReportCancelledError, ReportTooLargeError
-from tests.support.desk import Desk
-from tests.support.faults import CrashError
+from cutlass.domain.decisions import Reason
+from cutlass.domain.errors import ConflictError, IdempotencyMismatchError, NotFoundError
+from cutlass.domain.report_jobs import State
+from tests.support.desk import Desk, raising
 from tests.support.world import World
 
 
@@ -26,7 +22,7 @@ def test_a_report_is_made_and_charged_once_however_often_its_message_comes(desk:
     job = desk.job()
     assert desk.paid() == (0, 5), "its units are set aside when it is asked for"
     ((queue, message),) = desk.dispatch()
-    assert queue == "cutlass-tech-reports-dev-london"
+    assert queue == "reports"
     assert message == {"v": 1, "org_id": desk.world.org, "report_id": job.report_id}
     done = desk.work(job)
     assert done is not None
@@ -63,7 +59,7 @@ def test_an_identical_request_gets_the_same_report_for_nothing(desk: Desk) -> No
 
 
 def test_a_report_that_failed_answers_for_no_other(desk: Desk) -> None:
-    with desk.made_by(_raise(MemoryError())):
+    with desk.made_by(raising(MemoryError())):
         first = desk.job()
         desk.work(first)
     second = desk.job()
@@ -182,235 +178,3 @@ def test_a_worker_learns_from_its_beat_that_nobody_wants_its_report(desk: Desk) 
     assert store.reports.beat(mine, 10)
     desk.cancel(job)
     assert not store.reports.beat(mine, 20)
-
-
-# --- faults -----------------------------------------------------------------------------------------
-
-
-def _raise(error: BaseException):
-    def making(*_: object) -> None:
-        raise error
-
-    return making
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (MemoryError(), "report-too-large"),
-        (ReportTooLargeError("it has too many rows"), "report-too-large"),
-        (InvalidRequestError("there is no such thing"), "invalid-request"),
-        (ReportCancelledError("stopped"), "too-long"),
-    ],
-)
-def test_what_no_attempt_mends_fails_at_once(desk: Desk, error: Exception, code: str) -> None:
-    job = desk.job()
-    with desk.made_by(_raise(error)):
-        done = desk.work(job)
-    assert done is not None
-    assert done.failure is not None
-    assert (done.state, done.failure.code, done.attempt, done.charged) == (State.FAILED, code, 1, 0)
-    assert (desk.paid(), desk.audit()) == ((0, 0), [])
-
-
-def test_what_may_pass_is_tried_three_times(desk: Desk) -> None:
-    job = desk.job()
-    with desk.made_by(_raise(ZeroDivisionError())):
-        for attempt in range(1, 4):
-            assert len(desk.dispatch()) == 1, "it is queued again by its own record"
-            done = desk.work(job)
-            assert done is not None
-            assert done.attempt == attempt
-    assert done.failure is not None
-    assert (done.state, done.failure.code) == (State.FAILED, "not-made")
-    assert "Zero" not in done.failure.message, "what went wrong on our side is none of the caller's business"
-    assert (desk.paid(), desk.audit()) == ((0, 0), [])
-
-
-@pytest.mark.parametrize(("refusals", "state", "paid"), [(2, State.SUCCEEDED, 5), (3, State.FAILED, 0)])
-def test_a_bucket_that_refuses(desk: Desk, refusals: int, state: State, paid: int) -> None:
-    desk.refusals = refusals
-    job = desk.job()
-    while desk.get(job).state in rules.OPEN:
-        desk.work(job)
-    assert desk.get(job).state is state
-    assert (desk.paid(), desk.audit()) == ((paid, 0), [])
-
-
-def test_parameters_that_went_bad_fail_clearly(desk: Desk) -> None:
-    store = desk.world.stores["london"]
-    job = desk.job()
-    item = store.dynamo.get("cutlass-tech-reports-dev", f"london#{job.org_id}#reports", job.name)
-    assert item is not None
-    store.dynamo.put("cutlass-tech-reports-dev", item | {"report": '{"type":"usage; DROP TABLE"}'})
-    done = desk.work(job)
-    assert done is not None
-    assert done.failure is not None
-    assert (done.failure.code, desk.paid()) == ("invalid-request", (0, 0))
-
-
-def test_a_worker_that_dies_is_followed_by_another(desk: Desk) -> None:
-    job = desk.job()
-    desk.dispatch()
-    with desk.made_by(_raise(CrashError())), pytest.raises(CrashError):
-        desk.work(job)
-    assert desk.work(job) is None, "it may only be slow"
-    desk.sweep()
-    assert desk.dispatch() == []
-    desk.world.pass_time(seconds=LEASE_MS / 1000)
-    desk.sweep()
-    assert [queue for queue, _ in desk.dispatch()] == ["cutlass-tech-reports-dev-london"]
-    done = desk.work(job)
-    assert done is not None
-    assert (done.state, done.attempt, desk.paid()) == (State.SUCCEEDED, 2, (5, 0))
-
-
-def test_a_worker_that_comes_back_late_writes_over_nothing(desk: Desk) -> None:
-    job = desk.job()
-
-    def making(*_: object) -> None:
-        desk.world.pass_time(seconds=LEASE_MS / 1000)
-        with desk.made_by(lambda *_: None):
-            assert desk.work(job) is not None  # a second worker takes over, and is quicker
-
-    with desk.made_by(making):
-        assert desk.work(job) is None
-    done = desk.get(job)
-    assert done.result is not None
-    assert (done.attempt, done.result.key.split("/")[2]) == (2, "2")
-    assert (desk.paid(), desk.audit()) == ((5, 0), [])
-
-
-def test_a_job_whose_workers_all_die_is_given_up_and_its_units_come_back(desk: Desk) -> None:
-    job = desk.job()
-    for _ in range(3):
-        with desk.made_by(_raise(CrashError())), pytest.raises(CrashError):
-            desk.work(job)
-        desk.world.pass_time(seconds=LEASE_MS / 1000)
-        desk.sweep()
-    done = desk.get(job)
-    assert done.failure is not None
-    assert (done.state, done.failure.code, done.settled) == (State.FAILED, "worker-lost", True)
-    assert (desk.paid(), desk.audit()) == ((0, 0), [])
-
-
-def test_a_job_whose_message_died_is_sent_again_and_in_the_end_given_up(desk: Desk) -> None:
-    job = desk.job()
-    desk.dispatch()
-    desk.world.pass_time(milliseconds=rules.WAIT_MS)
-    desk.sweep()
-    assert len(desk.dispatch()) == 1
-    desk.world.pass_time(milliseconds=LIFE_MS)
-    desk.sweep()
-    done = desk.get(job)
-    assert done.failure is not None
-    assert (done.failure.code, desk.paid(), desk.audit()) == ("expired", (0, 0), [])
-    (held,) = [found for found in desk.world.reservations() if found.request_id.startswith("report:")]
-    assert held.state is Reserved.RELEASED
-
-
-CALLS = range(1, 13)
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("call", CALLS)
-def test_a_worker_killed_at_any_step(desk: Desk, monkeypatch: pytest.MonkeyPatch, call: int, when: str) -> None:
-    job = desk.job()
-    store = desk.world.stores["london"]
-    real, calls = store.dynamo.call, 0
-
-    def dying(operation: str, request: dict[str, object]) -> dict[str, object]:
-        nonlocal calls
-        calls += 1
-        if calls == call and when == "before":
-            raise CrashError
-        answer = real(operation, request)
-        if calls == call:
-            raise CrashError
-        return answer
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.dynamo, "call", dying)
-        try:
-            desk.work(job)
-        except CrashError:
-            pass
-        else:
-            assert calls < call, "the worker made more calls than are killed here"
-    for _ in range(4):
-        desk.world.pass_time(seconds=LEASE_MS / 1000)
-        desk.sweep()
-        if desk.dispatch():
-            desk.work(job)
-    done = desk.get(job)
-    assert (done.state, done.settled, done.charged) == (State.SUCCEEDED, True, 5)
-    assert (desk.paid(), desk.audit()) == ((5, 0), [])
-    assert desk.open() == [], "nothing is left to look after"
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("call", range(1, 9))
-def test_a_request_killed_at_any_step_is_charged_once_when_it_is_sent_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, call: int, when: str
-) -> None:
-    store = desk.world.stores["london"]
-    real, calls = store.dynamo.call, 0
-
-    def dying(operation: str, request: dict[str, object]) -> dict[str, object]:
-        nonlocal calls
-        calls += 1
-        if calls == call and when == "before":
-            raise CrashError
-        answer = real(operation, request)
-        if calls == call:
-            raise CrashError
-        return answer
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.dynamo, "call", dying)
-        try:
-            desk.ask(request="r1")
-        except CrashError:
-            pass
-        else:
-            assert calls < call, "the request made more calls than are killed here"
-    job = desk.job(request="r1")
-    assert desk.paid() == (0, 5)
-    desk.work(job)
-    assert (desk.paid(), desk.audit()) == ((5, 0), [])
-
-
-def test_a_request_that_nobody_sends_again_gives_its_units_back_at_its_deadline(desk: Desk) -> None:
-    store = desk.world.stores["london"]
-    store.reservations.reserve(
-        DecisionRequest(desk.world.org, "ann", "report.export", request_id="report:lost"),
-        ttl_seconds=rules.HOLD_SECONDS,
-    )
-    assert desk.paid() == (0, 5)
-    desk.world.pass_time(seconds=rules.HOLD_SECONDS + 1)
-    store.reservations.expire_overdue(250)
-    assert (desk.paid(), desk.audit()) == ((0, 0), [])
-
-
-def test_a_request_id_whose_hold_is_gone_is_refused_and_not_made_for_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = desk.world.stores["london"]
-    with monkeypatch.context() as patch:
-        patch.setattr(store.dynamo, "transact", _only_reserves(store.dynamo.transact))
-        with pytest.raises(CrashError):
-            desk.ask(request="r1")
-    desk.world.pass_time(seconds=rules.HOLD_SECONDS + 1)
-    store.reservations.expire_overdue(250)
-    with pytest.raises(ConflictError, match="too old"):
-        desk.ask(request="r1")
-    assert desk.job(request="r2")
-
-
-def _only_reserves(transact):
-    def call(writes: list[dict[str, dict[str, object]]]) -> None:
-        if any("reports" in str(part["TableName"]) for write in writes for part in write.values()):
-            raise CrashError
-        transact(writes)
-
-    return call

@@ -9,6 +9,7 @@ import pytest
 from cutlass.domain.deliveries import Status
 from cutlass.notifications.calling import CallLaterError
 from cutlass.notifications.events import SIGNATURE_FIELD, verify
+from cutlass.notifications.webhook import Caller
 from tests.support.engines import Engine
 from tests.support.tellers import Desk, crashing_everywhere
 from tests.support.telling import Hook, serving, settings, webhook
@@ -100,7 +101,7 @@ def test_an_address_that_may_not_be_called_is_not_tried_again(desk: Desk) -> Non
 
 def test_a_name_that_leads_inside_is_refused(desk: Desk) -> None:
     one = desk.add()
-    desk.webhooks._caller._resolve = lambda _host, _port: ["10.0.0.1"]
+    desk.webhooks._caller = Caller(loopback=True, resolve=lambda _host, _port: ["10.0.0.1"])
     desk.book.default = settings(webhook=webhook("https://inside.example.com/"))
     assert desk.call(one) is Status.REFUSED
     (entry,) = desk.entries(one).values()

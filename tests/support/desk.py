@@ -30,6 +30,15 @@ def obey(spec: ReportSpec, out: Path, progress: Callable[[float], None], cancell
     """Make what is asked for without a word."""
 
 
+def raising(error: BaseException) -> Making:
+    """Fail to make what is asked for."""
+
+    def making(*_: object) -> None:
+        raise error
+
+    return making
+
+
 @dataclass
 class Desk:
     """Asks for reports in a world, and makes them.

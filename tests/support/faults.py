@@ -21,6 +21,34 @@ class CrashError(BaseException):
     """The process that made the call is no more; what it did to the store stays."""
 
 
+@contextmanager
+def crash_at(client: Dynamo, call: int, when: str) -> Iterator[None]:
+    """End what runs inside at one of its calls, by number from 1, `before` or after that is done.
+
+    What never comes to that call must have come to its end with fewer.
+    """
+    calls = 0
+
+    def dying(operation: str, request: Wire) -> Wire:
+        nonlocal calls
+        calls += 1
+        if calls == call and when == "before":
+            raise CrashError
+        answer = Dynamo.call(client, operation, request)
+        if calls == call:
+            raise CrashError
+        return answer
+
+    client.call = dying  # type: ignore[method-assign]
+    try:
+        yield
+    except CrashError:
+        return
+    finally:
+        del client.call  # type: ignore[method-assign]
+    assert calls < call, "no call was the one to crash at"
+
+
 class Faults:
     """Injects faults into every call of some stores, at home and across regions, by chance from a seed.
 

@@ -76,6 +76,17 @@ def message_of(one: Alert) -> AlertMessage:
     return AlertMessage(one.org_id, one.alert_id)
 
 
+def strangers(world: World) -> tuple[str, str, str]:
+    """Addresses of the test's own: what bounces is written to by no organisation any more."""
+    return tuple(f"{name}-{world.org}@example.com" for name in ("ann", "bob", "cat"))  # type: ignore[return-value]
+
+
+def bounce(address: str, kind: str = "Permanent", **mail: Any) -> dict[str, Any]:
+    """What SES tells of a mail to an address that bounced."""
+    told = {"bounceType": kind, "bounceSubType": "General", "bouncedRecipients": [{"emailAddress": address}]}
+    return {"eventType": "Bounce", "mail": {"destination": [address]} | mail, "bounce": told}
+
+
 class Steps:
     """Counts the steps of what runs inside, those to DynamoDB and those it is told of, and ends it at one of them.
 

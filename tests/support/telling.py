@@ -76,7 +76,7 @@ class Ses:
     before: Callable[[str], None] = lambda _: None
     after: Callable[[str], None] = lambda _: None
 
-    def post(self, _path: str, body: dict[str, Any], _headers: dict[str, str]) -> dict[str, Any]:
+    def request(self, _method: str, _path: str, body: dict[str, Any]) -> dict[str, Any]:
         (address,) = body["Destination"]["ToAddresses"]
         self.before(address)
         self.sent.append((address, body))

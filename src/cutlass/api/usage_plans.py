@@ -1,23 +1,15 @@
-"""API Gateway's usage plans and the keys in them, by its REST interface, signed by botocore.
+"""API Gateway's usage plans and the keys in them. Source: AWS, "Amazon API Gateway REST API Reference"."""
 
-A few calls need no client of the SDK, whose descriptions of API Gateway alone are larger than a function.
-"""
-
-import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from cutlass.domain.errors import ConflictError, NotFoundError, UnavailableError
-from cutlass.storage.transport import find_credentials
+from cutlass.domain.errors import ConflictError, NotFoundError
+from cutlass.storage.aws import API_GATEWAY, Aws, RefusedError
 
 _PAGE = 500
-_TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
 
 
 class UsagePlans:
@@ -36,10 +28,7 @@ class UsagePlans:
     def __init__(
         self, aws_region: str, *, endpoint: str | None = None, credentials: Credentials | None = None
     ) -> None:
-        self._aws_region = aws_region
-        self._url = endpoint or f"https://apigateway.{aws_region}.amazonaws.com"
-        self._credentials = credentials
-        self._pool = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
+        self._aws = Aws(API_GATEWAY, aws_region, endpoint=endpoint, credentials=credentials)
 
     def plans(self) -> dict[str, str]:
         """Return the ids of the usage plans by name; raises what `call` raises."""
@@ -83,29 +72,14 @@ class UsagePlans:
             What is asked for is there already, or is not there.
         UnavailableError
             There is no answer, or AWS asks to come again later.
-        UsagePlanError
+        RefusedError
             API Gateway refused the request itself.
         """
-        data = b"" if body is None else json.dumps(body).encode()
-        signed = AWSRequest(method, self._url + path, data=data, headers={"Content-Type": "application/json"})
-        self._credentials = self._credentials or find_credentials()
-        SigV4Auth(self._credentials, "apigateway", self._aws_region).add_auth(signed)
         try:
-            answer = self._pool.request(method, self._url + path, body=data, headers=dict(signed.headers))
-        except urllib3.exceptions.HTTPError as error:
-            raise UnavailableError("API Gateway does not answer") from error
-        if answer.status < 300:
-            told: dict[str, Any] = json.loads(answer.data) if answer.data else {}
-            return told
-        reason = f"{method} {path.partition('?')[0]}: {answer.status} {answer.data[:300].decode(errors='replace')}"
-        if answer.status == 429 or answer.status >= 500:
-            raise UnavailableError(reason)
-        if answer.status == 409:
-            raise ConflictError(reason)
-        if answer.status == 404:
-            raise NotFoundError(reason)
-        raise UsagePlanError(reason)
-
-
-class UsagePlanError(Exception):
-    """API Gateway refused a request for a reason no retry mends."""
+            return self._aws.request(method, path, body)
+        except RefusedError as error:
+            if error.answered == 409:
+                raise ConflictError(error.message) from error
+            if error.answered == 404:
+                raise NotFoundError(error.message) from error
+            raise

@@ -9,6 +9,9 @@ from cutlass.cli.output import print_json, print_line, print_table, shown
 
 REFUSED_EXIT_CODE = 3
 
+OrgId = Annotated[str, typer.Argument(help="The organisation's id.")]
+UserId = Annotated[str, typer.Argument(help="The user's id.")]
+
 _TOO_WIDE = (
     "id",
     "org_id",
@@ -179,7 +182,7 @@ def ledger(
 @organisations.command("put")
 def put_organisation(
     *,
-    org: Annotated[str, typer.Argument(help="The organisation's id.")],
+    org: OrgId,
     plan: Annotated[str, typer.Option("--plan", help="Its plan.")],
     home: Annotated[str | None, typer.Option("--home", help="Its home region.")] = None,
     anchor_day: Annotated[int | None, typer.Option("--anchor-day", min=1, max=31)] = None,
@@ -197,7 +200,7 @@ def put_organisation(
 @organisations.command("show")
 def show_organisation(
     *,
-    org: Annotated[str, typer.Argument(help="The organisation's id.")],
+    org: OrgId,
     region: Region = None,
     as_json: Json = False,
 ) -> None:
@@ -208,8 +211,8 @@ def show_organisation(
 @users.command("put")
 def put_user(
     *,
-    org: Annotated[str, typer.Argument(help="The organisation's id.")],
-    user: Annotated[str, typer.Argument(help="The user's id.")],
+    org: OrgId,
+    user: UserId,
     limits: Annotated[
         list[str] | None, typer.Option("--limit", help="METER=UNITS per period; may be repeated.")
     ] = None,
@@ -225,8 +228,8 @@ def put_user(
 @users.command("show")
 def show_user(
     *,
-    org: Annotated[str, typer.Argument(help="The organisation's id.")],
-    user: Annotated[str, typer.Argument(help="The user's id.")],
+    org: OrgId,
+    user: UserId,
     region: Region = None,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cutlass.cli.options import Json
+from cutlass.cli.options import Json, Yes
 
 if TYPE_CHECKING:
     from cutlass.cli.deploy_views import Watcher
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PENDING_EXIT_CODE = 3
 
 Where = Annotated[str, typer.Argument(metavar="TARGET", help="dev, dev-london or dev-london/200.")]
-Env = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="dev, staging or prod.")]
+Env = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="An environment, such as dev; `envs` shows all.")]
 Layers = Annotated[list[str] | None, typer.Option("--layer", help="Only this layer; may be repeated.")]
 Affected = Annotated[
     str | None,
@@ -30,7 +30,6 @@ Affected = Annotated[
         help="Only what differs from the commit BASE; from what is deployed if BASE is left out.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Named = Annotated[
     str | None, typer.Option("--confirm", metavar="NAME", help="The environment's name, where it is protected.")
 ]

@@ -31,8 +31,6 @@ def reconcile(
     from cutlass.platform.operator import open_stores  # noqa: PLC0415
     from cutlass.storage.dynamo import DynamoError  # noqa: PLC0415
 
-    if environment not in (None, "dev", "staging", "prod"):
-        raise typer.BadParameter("--environment is dev, staging or prod")
     try:
         summary = _reconcile(open_stores(environment), org, ledger=ledger)
     except DynamoError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cutlass.cli.ask import confirm
-from cutlass.cli.options import Json
+from cutlass.cli.options import Environment, Json, Yes
 from cutlass.cli.output import print_error, print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 regions = typer.Typer(help="What to do about a region that is gone.", no_args_is_help=True)
 
 Gone = Annotated[str, typer.Argument(help="The region that is gone.")]
-Environment = Annotated[
-    str | None,
-    typer.Option("--environment", help="dev, staging or prod on AWS; the local platform if left out."),
-]
 From = Annotated[
     str | None, typer.Option("--from", help="The region to stand in; another one than the one that is gone.")
 ]
 By = Annotated[str | None, typer.Option("--by", help="Who decides; your login name if left out.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @regions.command()

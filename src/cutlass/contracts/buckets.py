@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 from cutlass.contracts.folder import contracts_folder
-from cutlass.contracts.nodes import Document, Node
+from cutlass.contracts.nodes import Node, read_named
 
 _MAX_DAYS = 3660
 
@@ -40,11 +39,7 @@ def load_buckets() -> Mapping[str, Bucket]:
 
 @cache
 def _load(folder: Path) -> Mapping[str, Bucket]:
-    document = Document(folder, "buckets.yaml")
-    nodes = document.root.fields(["buckets"])["buckets"].entries()
-    buckets = {name: _bucket(name, node) for name, node in nodes.items()}
-    document.finish()
-    return MappingProxyType(buckets)
+    return read_named(folder, "buckets", _bucket)
 
 
 def _bucket(name: str, node: Node) -> Bucket:

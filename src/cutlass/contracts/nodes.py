@@ -8,9 +8,10 @@ A wrong value is noted as a problem and replaced by a harmless one, so that one 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import yaml
@@ -31,6 +32,7 @@ _KINDS = {
 }
 
 EnumT = TypeVar("EnumT", bound=Enum)
+T = TypeVar("T")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -85,6 +87,14 @@ class Document:
         """Raise a `ContractError` with every problem, one a line, if there is any."""
         if self.problems:
             raise ContractError("\n".join(self.problems), hint=self._where())
+
+
+def read_named(folder: Path, what: str, read: Callable[[str, "Node"], T]) -> Mapping[str, T]:
+    """Read a file that holds one mapping and is named like it; returns its values by name."""
+    document = Document(folder, f"{what}.yaml")
+    found = {name: read(name, node) for name, node in document.root.fields([what])[what].entries().items()}
+    document.finish()
+    return MappingProxyType(found)
 
 
 class Node:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 from cutlass.contracts.folder import contracts_folder
-from cutlass.contracts.nodes import Document, Node
+from cutlass.contracts.nodes import Node, read_named
 
 
 class StreamView(StrEnum):
@@ -46,11 +45,7 @@ def load_tables() -> Mapping[str, Table]:
 
 @cache
 def _load(folder: Path) -> Mapping[str, Table]:
-    document = Document(folder, "tables.yaml")
-    nodes = document.root.fields(["tables"])["tables"].entries()
-    tables = {name: _table(name, node) for name, node in nodes.items()}
-    document.finish()
-    return MappingProxyType(tables)
+    return read_named(folder, "tables", _table)
 
 
 def _table(name: str, node: Node) -> Table:

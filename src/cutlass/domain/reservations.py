@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cutlass.domain.allotments import Allotment, LastDecision, first_of, unspent
-from cutlass.domain.ids import RequestIdentity, digest
+from cutlass.domain.decisions import Decision, Reason
+from cutlass.domain.ids import RequestIdentity, decision_id, digest
+from cutlass.domain.periods import from_millis
+from cutlass.domain.plans import PeriodKind
 from cutlass.domain.pools import of_user
 
 DEFAULT_SECONDS, LONGEST_SECONDS = 300, 86_400
@@ -202,6 +205,31 @@ def behind(parts: Iterable[Part], spent: int) -> list[Part]:
         if used < part.units:
             left.append(replace(part, units=part.units - used))
     return left
+
+
+def decision_of(
+    reservation: Reservation, units: int, period: PeriodKind | None, *, replayed: bool = False
+) -> Decision:
+    """Return the decision that allowed a reservation, or its end with so many units."""
+    org_id, user_id, meter = reservation.org_id, reservation.user_id, reservation.meter
+    return Decision(
+        allowed=True,
+        reason=Reason.OK,
+        decision_id=decision_id(org_id, user_id, meter, reservation.charge_id),
+        region=reservation.region,
+        org_id=org_id,
+        user_id=user_id,
+        feature=reservation.feature,
+        meter=meter,
+        units=units,
+        replayed=replayed,
+        plan=reservation.plan,
+        limit=reservation.limit,
+        used=reservation.total,
+        remaining=reservation.left,
+        resets_at=from_millis(reservation.resets_ms),
+        period=period,
+    )
 
 
 def _charge(reservation: Reservation, spent: int, now_ms: int) -> LastDecision:

@@ -6,7 +6,6 @@ message. One that was sent twice is told once, by the delivery log.
 
 from typing import Any
 
-from cutlass.notifications.desk import open_desk
 from cutlass.storage import open_store
 
 QUEUE = "notifications"
@@ -14,11 +13,11 @@ QUEUE = "notifications"
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Send the messages of a batch; the first record whose message was not taken comes again with the rest."""
-    region = open_store().region
-    found = [(record, message) for record in event["Records"] if (message := message_of(record, region))]
+    store = open_store()
+    found = [(record, message) for record in event["Records"] if (message := message_of(record, store.region))]
     if not found:
         return {"batchItemFailures": []}
-    lost = open_desk().queues.send_all(QUEUE, [message for _, message in found])
+    lost = store.queues.send_all(QUEUE, [message for _, message in found])
     sequences = [found[place][0]["dynamodb"]["SequenceNumber"] for place in sorted(lost)]
     return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in sequences]}
 

@@ -18,6 +18,7 @@ from cutlass.api.usage_plans import UsagePlans
 from cutlass.domain.errors import CutlassError, NotFoundError
 from cutlass.domain.organisations import Organisation
 from cutlass.storage import Store, open_store
+from cutlass.storage.aws import RefusedError
 from cutlass.storage.codec import decode_item
 from cutlass.storage.directory import organisation_from_item
 
@@ -66,6 +67,8 @@ def keep_all(store: Store, gateway: UsagePlans) -> int:
             key_id = known.get(name) or _made(gateway, name, organisation.org_id)
             found = {plan_id for plan_id, key_ids in inside.items() if key_id in key_ids}
             changed += _move(gateway, key_id, found, wanted)
+        except RefusedError:
+            raise  # it is no matter of this one's: the function fails, and its alarm rings
         except CutlassError as error:
             # One that fails keeps none of the others from its key; the next look comes by itself.
             logger.warning("no gateway key", org_id=organisation.org_id, reason=error.message)

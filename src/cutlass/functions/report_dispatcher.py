@@ -40,5 +40,5 @@ def dispatch_item(store: Store, item: Item) -> None:
     message: dict[str, Any] = {"v": 1, "org_id": job.org_id, "report_id": job.report_id}
     if job.to_send == "notifications":
         message["kind"] = "report_ready"
-    store.queues.send(store.settings.queue(job.to_send), message)
+    store.queues.send(job.to_send, message)
     logger.info("report dispatched", queue=job.to_send, report_id=job.report_id)

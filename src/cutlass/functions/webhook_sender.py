@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             ends.append(desk.webhooks.call(AlertMessage.read(message.body), message.receives))
         except CallLaterError as error:
-            desk.queues.delay(WEBHOOKS, message.receipt, _delay(message, error.seconds))
+            desk.store.queues.delay(WEBHOOKS, message.receipt, _delay(message, error.seconds))
             raise
 
     answer = consume(event, WEBHOOKS, call, desk.store.deliveries, context, at_once=_AT_ONCE)

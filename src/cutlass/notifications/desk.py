@@ -2,17 +2,16 @@
 
 from functools import cache, cached_property
 
-from cutlass.contracts import load_emails, load_queues
+from cutlass.contracts import load_emails
 from cutlass.domain.errors import ContractError
-from cutlass.notifications.aws import SES, Aws
 from cutlass.notifications.calling import Webhooks
 from cutlass.notifications.digests import Digests
 from cutlass.notifications.mail import Mailer
-from cutlass.notifications.queues import Queues
 from cutlass.notifications.report_mail import ReportTeller
 from cutlass.notifications.telling import AlertBook, Remembered, Teller
 from cutlass.notifications.webhook import Caller
 from cutlass.storage import Store, open_store
+from cutlass.storage.aws import SES, Aws
 
 
 class Desk:
@@ -32,14 +31,6 @@ class Desk:
         self._caller = caller
 
     @cached_property
-    def queues(self) -> Queues:
-        """The queues of the region."""
-        known, where = load_queues(), (self._settings.environment, self._settings.region)
-        return Queues(
-            lambda name: known[name].resource(*where), self._aws_region, endpoint=self._settings.endpoint
-        )
-
-    @cached_property
     def mailer(self) -> Mailer:
         """What sends mail; raises `ContractError` where nothing says from whom."""
         if not self._settings.mail_from:
@@ -51,7 +42,7 @@ class Desk:
     def teller(self) -> Teller:
         """Make what tells the alerts of one batch."""
         book = Remembered(self._book)
-        return Teller(book, self.store.deliveries, self.mailer, self.queues, self.store.clock)
+        return Teller(book, self.store.deliveries, self.mailer, self.store.queues, self.store.clock)
 
     @cached_property
     def report_teller(self) -> ReportTeller:
@@ -64,7 +55,7 @@ class Desk:
     @cached_property
     def digests(self) -> Digests:
         """What sends the alerts that were held back."""
-        return Digests(self._book, self.store.deliveries, self.mailer, self.queues)
+        return Digests(self._book, self.store.deliveries, self.mailer, self.store.queues)
 
     @cached_property
     def webhooks(self) -> Webhooks:

@@ -13,13 +13,13 @@ from aws_lambda_powertools import Logger
 from cutlass.domain.alerts import Alert
 from cutlass.domain.deliveries import Channel, Delivery, Status, Verdict, same_address, verdict
 from cutlass.domain.errors import CutlassError, NotFoundError, UnavailableError
-from cutlass.notifications.aws import RefusedError
 from cutlass.notifications.consumer import AlertMessage
 from cutlass.notifications.mail import Mailer
-from cutlass.notifications.queues import Queues
 from cutlass.notifications.render import TemplateError, digest_of, mail_of
 from cutlass.notifications.telling import AlertBook, NotToldError, send_mail
+from cutlass.storage.aws import RefusedError
 from cutlass.storage.deliveries import Deliveries, Held
+from cutlass.storage.queues import Queues
 
 logger = Logger()
 

@@ -5,13 +5,12 @@ SES accepts a mail whose template lacks a value and drops it later, so a mail is
 
 import base64
 import json
-import random
 import time
 from collections.abc import Callable, Mapping
 
 from cutlass.contracts import Email
-from cutlass.notifications.aws import Aws, ThrottledError
 from cutlass.notifications.render import Mail, TemplateError, render
+from cutlass.storage.aws import Aws, ThrottledError, insist
 
 _TRIES, _FIRST_PAUSE = 5, 0.2
 _LONGEST_TAG = 256
@@ -82,14 +81,15 @@ class Mailer:
             },
             "EmailTags": [{"Name": name, "Value": value} for name, value in _tags(tags or {}).items()],
         }
-        for attempt in range(_TRIES):
-            try:
-                return str(self._aws.post(_PATH, body, {"Content-Type": "application/json"})["MessageId"])
-            except ThrottledError:
-                if attempt + 1 == _TRIES:
-                    raise
-                self._sleep(_FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - not a secret
-        raise AssertionError("every try returns or raises")
+        # Where there is no answer it is not asked again: SES may have sent it, and would send it again.
+        answer = insist(
+            lambda: self._aws.request("POST", _PATH, body),
+            ThrottledError,
+            tries=_TRIES,
+            pause=_FIRST_PAUSE,
+            sleep=self._sleep,
+        )
+        return str(answer["MessageId"])
 
 
 def _tags(values: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ public, and the connection goes to one of these very addresses. What the name sa
 
 import ipaddress
 import re
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -131,7 +130,7 @@ def read_target(url: str, *, loopback: bool = False) -> Target:
     return Target(parts.scheme, host, port, path)
 
 
-def places(target: Target, *, loopback: bool = False, resolve: Resolve | None = None) -> list[str]:
+def places(target: Target, resolve: Resolve, *, loopback: bool = False) -> list[str]:
     """Resolve a target's name, once, and return the addresses to connect to, IPv4 first.
 
     Raises
@@ -141,7 +140,7 @@ def places(target: Target, *, loopback: bool = False, resolve: Resolve | None = 
     OSError
         It has none.
     """
-    found = [_literal(text) for text in (resolve or _resolve)(target.host, target.port)]
+    found = [_literal(text) for text in resolve(target.host, target.port)]
     addresses = list(dict.fromkeys(found))
     if not addresses:
         raise OSError(f"{target.host} has no address")
@@ -172,10 +171,6 @@ def _literal(text: str) -> Address | None:
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-
-
-def _resolve(host: str, port: int) -> list[str]:
-    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _wrong(why: str) -> InvalidRequestError:

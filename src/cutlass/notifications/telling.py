@@ -26,9 +26,9 @@ from cutlass.domain.periods import to_millis
 from cutlass.domain.quiet_hours import send_at
 from cutlass.notifications.consumer import AlertMessage
 from cutlass.notifications.mail import Mailer
-from cutlass.notifications.queues import Queues
 from cutlass.notifications.render import Mail, mail_of
 from cutlass.storage.deliveries import Deliveries, Sight
+from cutlass.storage.queues import Queues
 
 WEBHOOKS = "webhooks"
 """The queue whose messages are calls to be made."""

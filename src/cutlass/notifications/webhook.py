@@ -11,10 +11,11 @@ from http.client import HTTPException
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from cutlass.notifications.names import Names
 from cutlass.notifications.targets import Resolve, Target, places
 
 CONNECT_SECONDS, ALL_SECONDS = 3.0, 10.0
-"""How long one connection may take, and how long the whole call."""
+"""How long looking up a name and one connection may take each, and how long the whole call."""
 
 _READ_BYTES = 2048
 """How much of an answer is read: enough for the reason a person would look for."""
@@ -55,7 +56,7 @@ class Caller:
         seconds: float = ALL_SECONDS,
     ) -> None:
         self._loopback = loopback
-        self._resolve = resolve
+        self._names = Names(min(CONNECT_SECONDS, seconds), resolve)
         self._tls = tls or ssl.create_default_context()
         self._seconds = seconds
 
@@ -71,7 +72,7 @@ class Caller:
         """
         deadline = time.monotonic() + self._seconds
         try:
-            found = places(target, loopback=self._loopback, resolve=self._resolve)
+            found = places(target, self._names.addresses, loopback=self._loopback)
         except OSError as error:
             raise CallFailedError(f"{target.host} cannot be resolved: {error}") from error
         problem: Exception | None = None

@@ -12,15 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.credentials import Credentials
-
-from cutlass.contracts import load_functions, load_queues, load_topology
+from cutlass.contracts import load_functions, load_queues
 from cutlass.domain.errors import CutlassError, NotFoundError
-from cutlass.notifications.queues import Queues
 from cutlass.platform.errors import PlatformError
-from cutlass.platform.local import ACCOUNT
 from cutlass.platform.operator import open_stores
-from cutlass.storage import Store
 from cutlass.storage.deliveries import Failure
 from cutlass.storage.dynamo import DynamoError
 
@@ -88,7 +83,6 @@ class DeadLetters:
 
     def __init__(self, environment: str | None) -> None:
         self._stores = open_stores(environment)
-        self._queues = {region: _queues(store) for region, store in self._stores.items()}
 
     def read(self, region: str | None, queue: str | None, limit: int = MOST) -> list[Letter]:
         """Return the letters of the regions and queues that are chosen, the oldest of each first.
@@ -135,11 +129,10 @@ class DeadLetters:
                     f"{letter.message_id} in {letter.queue} came from no queue",
                     hint="what runs later does its work: mend the cause, then drop it",
                 )
-            queues = self._queues[letter.region]
-            message = {"QueueUrl": queues.address(letter.source), "MessageBody": letter.body}
+            message: dict[str, Any] = {"MessageBody": letter.body}
             if letter.attributes:
-                message["MessageAttributes"] = letter.attributes  # type: ignore[assignment]
-            queues.call("SendMessage", message)
+                message["MessageAttributes"] = letter.attributes
+            self._stores[letter.region].queues.call("SendMessage", letter.source, message)
 
         return self._take(ids, region, queue, back)
 
@@ -155,9 +148,7 @@ class DeadLetters:
             with self._held(name, dead, MOST) as letters:
                 for letter in [one for one in letters if ids is None or one.message_id in ids]:
                     first(letter)
-                    queues = self._queues[name]
-                    gone = {"QueueUrl": queues.address(dead), "ReceiptHandle": letter.receipt}
-                    queues.call("DeleteMessage", gone)
+                    self._stores[name].queues.call("DeleteMessage", dead, {"ReceiptHandle": letter.receipt})
                     letters.remove(letter)
                     done.append(letter)
         missing = (ids or set()) - {letter.message_id for letter in done}
@@ -190,28 +181,27 @@ class DeadLetters:
             self._put_back(region, dead, letters)
 
     def _receive(self, region: str, dead: str, most: int) -> list[Letter]:
-        queues, source = self._queues[region], dead_queues()[dead]
+        source = dead_queues()[dead]
         request = {
-            "QueueUrl": queues.address(dead),
             "MaxNumberOfMessages": most,
             "VisibilityTimeout": _HIDDEN_SECONDS,
             "WaitTimeSeconds": 1,  # asks every server of the queue; else a few messages are overlooked
             "MessageSystemAttributeNames": ["All"],
             "MessageAttributeNames": ["All"],
         }
-        messages = queues.call("ReceiveMessage", request).get("Messages", [])
+        answer = self._stores[region].queues.call("ReceiveMessage", dead, request)
+        messages = answer.get("Messages", [])
         reasons = self._reasons(region, source, [message["MessageId"] for message in messages])
         return [_letter(region, dead, source, message, reasons.get(message["MessageId"])) for message in messages]
 
     def _put_back(self, region: str, dead: str, letters: list[Letter]) -> None:
-        queues = self._queues[region]
+        queues = self._stores[region].queues
         for start in range(0, len(letters), _AT_ONCE):
             entries = [
                 {"Id": str(place), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
                 for place, letter in enumerate(letters[start : start + _AT_ONCE])
             ]
-            request = {"QueueUrl": queues.address(dead), "Entries": entries}
-            queues.call("ChangeMessageVisibilityBatch", request)
+            queues.call("ChangeMessageVisibilityBatch", dead, {"Entries": entries})
 
     def _reasons(self, region: str, source: str, ids: list[str]) -> dict[str, Failure]:
         if not source or not ids:
@@ -251,16 +241,6 @@ def _told_by(body: str) -> str:
     except (ValueError, KeyError, TypeError, IndexError):
         return _NOT_TOLD
     return f"{function} failed {times} times: {context.get('condition', 'no more is known')}"
-
-
-def _queues(store: Store) -> Queues:
-    settings, known = store.settings, load_queues()
-    return Queues(
-        lambda name: known[name].resource(settings.environment, settings.region),
-        load_topology().regions[store.region].aws_region,
-        endpoint=settings.endpoint,
-        credentials=Credentials(ACCOUNT, "local") if settings.endpoint else None,
-    )
 
 
 def _missing(ids: set[str]) -> NotFoundError:

@@ -5,7 +5,7 @@ each leaves an item, in the order of time, in the region that watches the organi
 whose time has come and deletes them. To leave one twice costs a look more.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,10 @@ from cutlass.domain.grants import Grant
 from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import from_millis, to_millis
 from cutlass.storage import keys
-from cutlass.storage.alert_homes import AlertHomes
+from cutlass.storage.alert_table import AlertTable
 from cutlass.storage.codec import Item, Wire
-from cutlass.storage.directory import Directory, grant_from_item
-from cutlass.storage.dynamo import Dynamo, put_of
+from cutlass.storage.directory import grant_from_item
+from cutlass.storage.dynamo import put_of
 
 _BUCKET_MS = 60_000
 _PAGE = 100
@@ -40,24 +40,13 @@ class Due:
 
 
 class AlertDues:
-    """The looks that are due in one region.
+    """The looks that are due in one region."""
 
-    Parameters
-    ----------
-    table : str
-        The full name of the alerts table.
-    """
-
-    def __init__(
-        self, dynamo: Dynamo, directory: Directory, homes: AlertHomes, table: str, clock: Callable[[], datetime]
-    ) -> None:
-        self._dynamo = dynamo
-        self._directory = directory
-        self._homes = homes
-        self._table = table
-        self._clock = clock
+    def __init__(self, table: AlertTable) -> None:
+        self._dynamo, self._directory, self._homes = table.dynamo, table.directory, table.homes
+        self._table, self._clock = table.name, table.clock
         self._later: dict[str, int] = {}
-        self.region = homes.region
+        self.region = table.homes.region
 
     def changed(self, item: Item) -> None:
         """Note what an item of the organisations table, as it was changed, may have crossed.

@@ -7,27 +7,26 @@ one of them is.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from cutlass.domain.alerts import Alert, ThresholdKind, ThresholdScope, org_scope, user_scope
 from cutlass.domain.errors import UnavailableError
 from cutlass.domain.periods import to_millis
-from cutlass.domain.plans import Catalogue
 from cutlass.domain.stripes import unstriped
 from cutlass.domain.thresholds import Subject, Usage, Watch, applicable, merged, of_credit, of_usage, trusted
 from cutlass.storage import keys
 from cutlass.storage.alert_dues import AlertDues
 from cutlass.storage.alert_figures import AlertFigures, Look, LookKey, figure_of_day
-from cutlass.storage.alert_homes import AlertHomes, Watched
+from cutlass.storage.alert_homes import Watched
 from cutlass.storage.alert_items import KEPT_SECONDS, alert_to_item, watch_from_item, watch_to_item
 from cutlass.storage.alert_settings import AlertSettingsStore
 from cutlass.storage.alert_subjects import AlertSubject, read_users
+from cutlass.storage.alert_table import AlertTable
 from cutlass.storage.codec import Item, Wire, decode_item
-from cutlass.storage.directory import Directory
-from cutlass.storage.dynamo import Dynamo, TransactionFailedError, expression, put_of, update_of
+from cutlass.storage.dynamo import TransactionFailedError, expression, put_of, update_of
 from cutlass.storage.pools import Pools
 from cutlass.storage.usage import units_of
 
@@ -52,38 +51,23 @@ class Told:
 
 
 class AlertEvaluator:
-    """Evaluates thresholds in one region.
-
-    Parameters
-    ----------
-    table : str
-        The full name of the alerts table.
-    """
+    """Evaluates thresholds in one region."""
 
     def __init__(
         self,
-        dynamo: Dynamo,
-        directory: Directory,
+        table: AlertTable,
         settings: AlertSettingsStore,
-        homes: AlertHomes,
         figures: AlertFigures,
         dues: AlertDues,
         pools: Pools,
-        catalogue: Catalogue,
-        table: str,
-        clock: Callable[[], datetime],
     ) -> None:
-        self._dynamo = dynamo
-        self._directory = directory
+        self._dynamo, self._directory, self._homes = table.dynamo, table.directory, table.homes
+        self._table, self._catalogue, self._clock = table.name, table.catalogue, table.clock
         self._settings = settings
-        self._homes = homes
         self._figures = figures
         self._dues = dues
         self._pools = pools
-        self._catalogue = catalogue
-        self._table = table
-        self._clock = clock
-        self.region = homes.region
+        self.region = table.homes.region
 
     def record(self, records: Iterable[dict[str, Any]]) -> int:
         """Look at whatever a batch of the usage table's stream touched; returns how many alerts were recorded.

@@ -3,22 +3,19 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 
 from cutlass.domain.depots import of_depot
 from cutlass.domain.organisations import Organisation
 from cutlass.domain.periods import Period
-from cutlass.domain.plans import Catalogue
 from cutlass.domain.pools import FIRST_EPOCH
 from cutlass.domain.stripes import unstriped
 from cutlass.storage import keys
 from cutlass.storage.alert_dues import AlertDues, Due
 from cutlass.storage.alert_evaluator import AlertEvaluator
 from cutlass.storage.alert_figures import Look
-from cutlass.storage.alert_homes import AlertHomes
-from cutlass.storage.directory import Directory
-from cutlass.storage.dynamo import Dynamo
+from cutlass.storage.alert_table import AlertTable
 
 _USERS = 100
 """Users looked at together."""
@@ -38,33 +35,24 @@ class AlertRounds:
 
     Parameters
     ----------
-    table, limits : str
-        The full names of the alerts table, and of the one with the rosters.
+    limits : str
+        The full name of the table with the rosters.
     """
 
     def __init__(
         self,
-        dynamo: Dynamo,
-        directory: Directory,
-        homes: AlertHomes,
+        table: AlertTable,
         dues: AlertDues,
         evaluator: AlertEvaluator,
-        catalogue: Catalogue,
         *,
-        table: str,
         limits: str,
-        clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._dynamo = dynamo
-        self._directory = directory
-        self._homes = homes
+        self._dynamo, self._directory, self._homes = table.dynamo, table.directory, table.homes
+        self._table, self._catalogue, self._clock = table.name, table.catalogue, table.clock
         self._dues = dues
         self._evaluator = evaluator
-        self._catalogue = catalogue
-        self._table = table
         self._limits = limits
-        self._clock = clock
         self._monotonic = monotonic
 
     def run(self, seconds: float) -> Round:

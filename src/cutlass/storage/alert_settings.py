@@ -3,18 +3,17 @@
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from cutlass.domain.alerts import AlertSettings, Webhook
 from cutlass.domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from cutlass.domain.organisations import Organisation
-from cutlass.domain.plans import Catalogue
 from cutlass.storage import keys
 from cutlass.storage.alert_dues import due_write
 from cutlass.storage.alert_items import settings_from_item, settings_to_item
+from cutlass.storage.alert_table import AlertTable
 from cutlass.storage.codec import Item
-from cutlass.storage.directory import Directory
-from cutlass.storage.dynamo import Dynamo, TransactionFailedError, expression, put_of, update_of
+from cutlass.storage.dynamo import TransactionFailedError, expression, put_of, update_of
 
 OVERLAP = timedelta(days=1)
 """How long calls are signed with the secret before, too, after a new one was made."""
@@ -32,27 +31,11 @@ class SettingsView:
 
 
 class AlertSettingsStore:
-    """The settings of all organisations, as one region reads them and every home writes them.
+    """The settings of all organisations, as one region reads them and every home writes them."""
 
-    Parameters
-    ----------
-    table : str
-        The full name of the alerts table.
-    """
-
-    def __init__(
-        self,
-        dynamo: Dynamo,
-        directory: Directory,
-        catalogue: Catalogue,
-        table: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._dynamo = dynamo
-        self._directory = directory
-        self._catalogue = catalogue
-        self._table = table
-        self._clock = clock
+    def __init__(self, table: AlertTable) -> None:
+        self._dynamo, self._directory = table.dynamo, table.directory
+        self._table, self._catalogue, self._clock = table.name, table.catalogue, table.clock
 
     def get(self, org_id: str) -> SettingsView:
         """Read an organisation's settings as this region knows them; raises `NotFoundError`."""

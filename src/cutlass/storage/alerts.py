@@ -1,7 +1,6 @@
 """Alerts as they are read, one or an organisation's history; and the one that only tests the way to recipients."""
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from heapq import merge
 from itertools import groupby, islice
 from typing import Any
@@ -10,14 +9,11 @@ from cutlass.domain.alerts import Alert, AlertKind, AlertSettings, org_scope
 from cutlass.domain.errors import NotFoundError
 from cutlass.domain.ids import new_request_id
 from cutlass.domain.periods import to_millis
-from cutlass.domain.plans import Catalogue
 from cutlass.domain.thresholds import Subject, alert_id
 from cutlass.storage import keys
-from cutlass.storage.alert_homes import AlertHomes
 from cutlass.storage.alert_items import alert_from_item, alert_to_item
 from cutlass.storage.alert_settings import AlertSettingsStore
-from cutlass.storage.directory import Directory
-from cutlass.storage.dynamo import Dynamo
+from cutlass.storage.alert_table import AlertTable
 from cutlass.storage.paging import Page
 
 _NEWEST = "alert#~"
@@ -25,31 +21,12 @@ _NEWEST = "alert#~"
 
 
 class Alerts:
-    """The alerts of all organisations, whichever region recorded them, as one region knows them.
+    """The alerts of all organisations, whichever region recorded them, as one region knows them."""
 
-    Parameters
-    ----------
-    table : str
-        The full name of the alerts table.
-    """
-
-    def __init__(
-        self,
-        dynamo: Dynamo,
-        directory: Directory,
-        settings: AlertSettingsStore,
-        homes: AlertHomes,
-        catalogue: Catalogue,
-        table: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._dynamo = dynamo
-        self._directory = directory
+    def __init__(self, table: AlertTable, settings: AlertSettingsStore) -> None:
         self._settings = settings
-        self._homes = homes
-        self._catalogue = catalogue
-        self._table = table
-        self._clock = clock
+        self._dynamo, self._directory, self._homes = table.dynamo, table.directory, table.homes
+        self._table, self._catalogue, self._clock = table.name, table.catalogue, table.clock
 
     def settings(self, org_id: str) -> AlertSettings:
         """What an organisation wants to be told, of its own or by its plan; raises `NotFoundError`."""

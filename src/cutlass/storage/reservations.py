@@ -22,7 +22,6 @@ from cutlass.domain.errors import (
     ReservationExpiredError,
     UnavailableError,
 )
-from cutlass.domain.ids import decision_id
 from cutlass.domain.periods import from_millis, to_millis
 from cutlass.domain.plans import Catalogue
 from cutlass.domain.reservations import (
@@ -30,6 +29,7 @@ from cutlass.domain.reservations import (
     REPORT_PREFIX,
     Reservation,
     State,
+    decision_of,
     end,
     parse_id,
     reservation_name,
@@ -362,26 +362,8 @@ class Reservations:
         return Allotments(dynamo or self._peers.at(region), self._table, region)
 
     def _decision(self, reservation: Reservation, units: int, *, replayed: bool = False) -> Decision:
-        org_id, user_id, meter = reservation.org_id, reservation.user_id, reservation.meter
         plan = self._catalogue.plans.get(reservation.plan)
-        return Decision(
-            allowed=True,
-            reason=Reason.OK,
-            decision_id=decision_id(org_id, user_id, meter, reservation.charge_id),
-            region=reservation.region,
-            org_id=org_id,
-            user_id=user_id,
-            feature=reservation.feature,
-            meter=meter,
-            units=units,
-            replayed=replayed,
-            plan=reservation.plan,
-            limit=reservation.limit,
-            used=reservation.total,
-            remaining=reservation.left,
-            resets_at=from_millis(reservation.resets_ms),
-            period=plan.period if plan else None,
-        )
+        return decision_of(reservation, units, plan.period if plan else None, replayed=replayed)
 
 
 def _ending(ended: Reservation) -> Wire:

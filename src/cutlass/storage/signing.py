@@ -22,9 +22,9 @@ class Signer:
         The host as the request names it, with its port unless that is the scheme's own.
     """
 
-    def __init__(self, host: str, aws_region: str, service: str = "dynamodb") -> None:
+    def __init__(self, host: str, aws_region: str) -> None:
         self._host = host
-        self._scope = aws_region, service, "aws4_request"
+        self._scope = aws_region, "dynamodb", "aws4_request"
         self._key: tuple[str, str, bytes] = ("", "", b"")
 
     def headers(self, credentials: Any, target: str, body: bytes, now: float | None = None) -> dict[str, str]:

@@ -46,9 +46,9 @@ from cutlass.storage.usage import Usage
 if TYPE_CHECKING:
     from cutlass.storage.alert_dues import AlertDues
     from cutlass.storage.alert_evaluator import AlertEvaluator
-    from cutlass.storage.alert_homes import AlertHomes
     from cutlass.storage.alert_rounds import AlertRounds
     from cutlass.storage.alert_settings import AlertSettingsStore
+    from cutlass.storage.alert_table import AlertTable
     from cutlass.storage.alerts import Alerts
     from cutlass.storage.deliveries import Deliveries
     from cutlass.storage.queues import Queues
@@ -187,11 +187,14 @@ class Store:
     # Alerts and reports are no part of a decision: what they need is imported, and made, when it is asked for.
 
     @cached_property
-    def _alert_homes(self) -> "AlertHomes":
+    def _alert_table(self) -> "AlertTable":
         from cutlass.storage.alert_homes import AlertHomes  # noqa: PLC0415
+        from cutlass.storage.alert_table import AlertTable  # noqa: PLC0415
 
-        organisations, days = self.settings.table(keys.ORGANISATIONS), self.settings.table(keys.USAGE)
-        return AlertHomes(self.dynamo, self.topology, self.region, organisations, days, self._monotonic)
+        table, dynamo = self.settings.table, self.dynamo
+        organisations, days = table(keys.ORGANISATIONS), table(keys.USAGE)
+        homes = AlertHomes(dynamo, self.topology, self.region, organisations, days, self._monotonic)
+        return AlertTable(table(keys.ALERTS), dynamo, self.directory, homes, self.catalogue, self.clock)
 
     @cached_property
     def deliveries(self) -> "Deliveries":
@@ -206,31 +209,21 @@ class Store:
         """What organisations are told of."""
         from cutlass.storage.alert_settings import AlertSettingsStore  # noqa: PLC0415
 
-        table = self.settings.table(keys.ALERTS)
-        return AlertSettingsStore(self.dynamo, self.directory, self.catalogue, table, self.clock)
+        return AlertSettingsStore(self._alert_table)
 
     @cached_property
     def alerts(self) -> "Alerts":
         """The alerts that were recorded."""
         from cutlass.storage.alerts import Alerts  # noqa: PLC0415
 
-        return Alerts(
-            self.dynamo,
-            self.directory,
-            self.alert_settings,
-            self._alert_homes,
-            self.catalogue,
-            self.settings.table(keys.ALERTS),
-            self.clock,
-        )
+        return Alerts(self._alert_table, self.alert_settings)
 
     @cached_property
     def alert_dues(self) -> "AlertDues":
         """The looks that are due without usage."""
         from cutlass.storage.alert_dues import AlertDues  # noqa: PLC0415
 
-        table = self.settings.table(keys.ALERTS)
-        return AlertDues(self.dynamo, self.directory, self._alert_homes, table, self.clock)
+        return AlertDues(self._alert_table)
 
     @cached_property
     def alert_evaluator(self) -> "AlertEvaluator":
@@ -248,18 +241,7 @@ class Store:
             days=days,
             clock=self.clock,
         )
-        return AlertEvaluator(
-            self.dynamo,
-            self.directory,
-            self.alert_settings,
-            self._alert_homes,
-            figures,
-            self.alert_dues,
-            self.pools,
-            self.catalogue,
-            self.settings.table(keys.ALERTS),
-            self.clock,
-        )
+        return AlertEvaluator(self._alert_table, self.alert_settings, figures, self.alert_dues, self.pools)
 
     @cached_property
     def alert_rounds(self) -> "AlertRounds":
@@ -267,15 +249,10 @@ class Store:
         from cutlass.storage.alert_rounds import AlertRounds  # noqa: PLC0415
 
         return AlertRounds(
-            self.dynamo,
-            self.directory,
-            self._alert_homes,
+            self._alert_table,
             self.alert_dues,
             self.alert_evaluator,
-            self.catalogue,
-            table=self.settings.table(keys.ALERTS),
             limits=self.settings.table(keys.LIMITS),
-            clock=self.clock,
             monotonic=self._monotonic,
         )
 
@@ -314,8 +291,8 @@ class Store:
         """The queues of this region."""
         from cutlass.storage.queues import Queues  # noqa: PLC0415
 
-        aws_region = self.topology.regions[self.region].aws_region
-        return Queues(aws_region, endpoint=self.settings.endpoint, credentials=self._credentials)
+        aws_region, endpoint = self.topology.regions[self.region].aws_region, self.settings.endpoint
+        return Queues(self.settings.queue, aws_region, endpoint=endpoint, credentials=self._credentials)
 
     def fenced(self) -> bool:
         """Whether an operator has fenced this region, from a look at most two seconds old that waits little."""

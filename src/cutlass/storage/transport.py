@@ -1,4 +1,4 @@
-"""Carries signed requests to one endpoint over kept-alive connections of urllib3."""
+"""Carries signed requests to one DynamoDB over kept-alive connections of urllib3."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,17 +48,13 @@ class Transport:
         The endpoint, without a path.
     credentials : Credentials, optional
         Found by botocore at the first request unless given.
-    service : str
-        Whose requests are signed.
     """
 
-    def __init__(
-        self, url: str, aws_region: str, credentials: Credentials | None = None, *, service: str = "dynamodb"
-    ) -> None:
+    def __init__(self, url: str, aws_region: str, credentials: Credentials | None = None) -> None:
         endpoint = parse_url(url)
         self.url = url
         self._credentials = credentials
-        self._signer = Signer(endpoint.netloc or "", aws_region, service)
+        self._signer = Signer(endpoint.netloc or "", aws_region)
         self._pool = urllib3.connection_from_url(url, maxsize=_CONNECTIONS)
         self._pool.ConnectionCls = _AtOnceSecure if endpoint.scheme == "https" else _AtOnce
 

@@ -214,7 +214,7 @@ def test_what_is_looked_at_is_there_for_the_next_look(rig: Rig) -> None:
         (["redrive"], "name messages by their ids"),
         (["redrive", "--all"], "--all needs --queue"),
         (["drop", "x"], "nobody to ask"),
-        (["list", "--environment", "moon"], "dev, staging or prod"),
+        (["list", "--environment", "moon"], "there is no environment 'moon'"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -376,31 +374,3 @@ def test_a_new_meter_reaches_the_interface(folder: Path):
     edit(folder / "plans.yaml", "meters:\n", "meters:\n  exports:\n    title: Exports\n")
     limits = load_openapi()["components"]["schemas"]["UserLimits"]["properties"]
     assert limits["exports"] == limits["requests"]
-
-
-def run_check(folder: Path | None) -> subprocess.CompletedProcess[str]:
-    environment = {} if folder is None else {FOLDER_VARIABLE: str(folder)}
-    source = str(Path(__file__).parents[3] / "src")
-    return subprocess.run(
-        [sys.executable, "-m", "cutlass.contracts"],
-        env={"PYTHONPATH": source, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_check_passes_on_what_is_committed():
-    done = run_check(None)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_the_check_prints_one_line_per_problem(folder: Path):
-    edit(folder / "plans.yaml", "included: 10000,", "included: x,")
-    edit(folder / "tables.yaml", "  ledger:\n", "  leger:\n")
-    done = run_check(folder)
-    lines = done.stderr.splitlines()
-    assert done.returncode == 1
-    assert lines
-    assert all(re.match(r"contracts/\w+\.yaml:\d+: ", line) for line in lines), lines
-    assert len(lines) == len(set(lines))

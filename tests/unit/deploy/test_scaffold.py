@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from cutlass.cli.main import main
 from cutlass.contracts import load_topology, topology
 from cutlass.deploy.errors import TargetError
 from cutlass.deploy.model import Step
 from cutlass.deploy.scaffold import environment_draft, layer_draft, region_draft
-from cutlass.deploy.source import load_project, settings
+from cutlass.deploy.source import ROOT_VARIABLE, load_project, settings
+from cutlass.domain.errors import UnavailableError
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,6 +65,27 @@ def test_an_environment_gets_an_account_addresses_and_a_backend_of_its_own(root:
     assert (root / "infra/000-base-network/backend-config-trial.hcl").read_text().count("444444444444") == 1
     assert 'workspace_dir = "state/trial"' in (root / "infra/bootstrap/backend-config-trial.hcl").read_text()
     assert len(set(networks(root))) == len(networks(root))
+
+
+def test_commands_that_read_tables_know_a_new_environment(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = []
+
+    def open_stores(environment: str) -> None:
+        opened.append(environment)
+        raise UnavailableError("no table")
+
+    monkeypatch.setattr("cutlass.platform.operator.open_stores", open_stores)
+    command = ["reconcile", "--environment", "trial"]
+    monkeypatch.setenv(ROOT_VARIABLE, str(root))
+    assert main(command) == 2
+    assert "there is no environment 'trial'" in capsys.readouterr().err
+    environment_draft(root, load_project(root), "trial", "444444444444").write()
+    assert main(command) == 1
+    monkeypatch.setenv(ROOT_VARIABLE, str(root / "nowhere"))
+    assert main(command) == 1, "without a checkout the tables themselves have to tell"
+    assert opened == ["trial", "trial"]
 
 
 def test_a_layer_has_what_every_layer_has(root: Path) -> None:

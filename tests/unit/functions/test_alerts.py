@@ -194,15 +194,14 @@ def test_an_alert_recorded_here_and_to_be_told_has_a_message() -> None:
 
 
 def test_a_message_that_was_not_taken_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Desk:
+    class Store(FakeStore):
         queues = property(lambda self: self)
 
         def send_all(self, queue: str, messages: list[dict[str, Any]]) -> set[int]:
             assert (queue, len(messages)) == ("notifications", 2)
             return {1}
 
-    monkeypatch.setattr(alert_outbox, "open_desk", Desk)
-    monkeypatch.setattr(alert_outbox, "open_store", FakeStore)
+    monkeypatch.setattr(alert_outbox, "open_store", Store)
     second = record()
     second["dynamodb"]["SequenceNumber"] = "8"
     answer = alert_outbox.handler({"Records": [record(), record(tell=False), second]}, None)

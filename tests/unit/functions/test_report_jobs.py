@@ -10,11 +10,8 @@ from cutlass.domain.errors import UnavailableError
 from cutlass.domain.report_jobs import Job, State
 from cutlass.functions import report_dispatcher, report_scheduler, report_worker, stream_recovery
 from cutlass.storage.codec import encode_item
-from cutlass.storage.queues import QueueError, Queues
 from cutlass.storage.report_items import job_from_item, job_to_item
-from cutlass.storage.settings import Settings
 
-SETTINGS = Settings("dev", "london")
 JOB = Job(
     region="london",
     name="r1",
@@ -35,7 +32,6 @@ class Shop:
     """In place of the store: takes messages, and refuses some."""
 
     region = "london"
-    settings = SETTINGS
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, Any]] = []
@@ -76,7 +72,7 @@ def test_only_this_regions_jobs_that_are_to_be_made_are_sent(shop: Shop) -> None
     ]
     event = {"Records": [record(place, item) for place, item in enumerate(items, 1)]}
     assert report_dispatcher.handler(event, None) == {"batchItemFailures": []}
-    assert shop.sent == [("cutlass-tech-reports-dev-london", {"v": 1, "org_id": "acme", "report_id": "london-r1"})]
+    assert shop.sent == [("reports", {"v": 1, "org_id": "acme", "report_id": "london-r1"})]
 
 
 def test_a_message_that_cannot_be_sent_is_left_to_the_stream(shop: Shop) -> None:
@@ -120,39 +116,3 @@ def test_a_schedule_that_fails_does_not_keep_the_sweep_back(shop: Shop, monkeypa
     with pytest.raises(UnavailableError):
         report_scheduler.handler({}, None)
     assert swept == [report_scheduler.PER_RUN]
-
-
-class Answers:
-    """In place of a connection: gives the answers it was given."""
-
-    def __init__(self, *answers: tuple[int, bytes]) -> None:
-        self.answers = list(answers)
-        self.asked: list[tuple[str, Any]] = []
-
-    def post(self, target: str, body: bytes, _seconds: float) -> tuple[int, bytes]:
-        self.asked.append((target, json.loads(body)))
-        return self.answers.pop(0)
-
-
-def queues(*answers: tuple[int, bytes]) -> tuple[Queues, Answers]:
-    made, connection = Queues("eu-west-2", endpoint="http://127.0.0.1:1"), Answers(*answers)
-    made._transport = connection  # type: ignore[assignment]
-    return made, connection
-
-
-def test_a_message_is_sent_again_after_a_passing_fault() -> None:
-    made, connection = queues((503, b""), (200, b'{"QueueUrl":"u"}'), (500, b""), (200, b"{}"), (200, b"{}"))
-    made.send("q", {"v": 1})
-    made.send("q", {"v": 2})
-    assert [target.rpartition(".")[2] for target, _ in connection.asked] == [
-        *("GetQueueUrl", "GetQueueUrl"),
-        *("SendMessage", "SendMessage", "SendMessage"),
-    ]
-    assert connection.asked[-1][1] == {"QueueUrl": "u", "MessageBody": '{"v":2}'}
-
-
-def test_a_queue_that_refuses_or_does_not_answer_is_told() -> None:
-    with pytest.raises(QueueError, match="NonExistentQueue"):
-        queues((400, b'{"__type":"NonExistentQueue"}'))[0].send("q", {})
-    with pytest.raises(UnavailableError):
-        queues(*[(503, b"")] * 4)[0].send("q", {})

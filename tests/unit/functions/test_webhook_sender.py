@@ -37,8 +37,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     made = SimpleNamespace(
         webhooks=SimpleNamespace(call=call),
-        queues=Sqs(),
-        store=SimpleNamespace(region="london", deliveries=Log()),
+        store=SimpleNamespace(region="london", deliveries=Log(), queues=Sqs()),
     )
     monkeypatch.setattr(webhook_sender, "open_desk", lambda: made)
     monkeypatch.setattr(webhook_sender.metrics.provider, "namespace", "Cutlass")  # read when it was imported
@@ -53,17 +52,17 @@ def event(alert_id: str, receives: int) -> dict[str, Any]:
 
 def test_what_was_taken_is_over(desk: SimpleNamespace) -> None:
     assert webhook_sender.handler(event("taken", 1), None) == {"batchItemFailures": []}
-    assert not desk.queues.delays
+    assert not desk.store.queues.delays
 
 
 def test_what_was_not_taken_comes_again_after_its_pause(desk: SimpleNamespace) -> None:
     answer = webhook_sender.handler(event("late", 3), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    assert desk.queues.delays == [180]
+    assert desk.store.queues.delays == [180]
     assert desk.store.deliveries.noted[0].error == "it answered: 503"
 
 
 def test_what_was_received_for_the_last_time_is_given_up_at_once(desk: SimpleNamespace) -> None:
     webhook_sender.handler(event("late", DEAD_LETTER.max_receives), None)
     webhook_sender.handler(event("late", DEAD_LETTER.max_receives - 1), None)
-    assert desk.queues.delays == [0, 60 * (DEAD_LETTER.max_receives - 1)]
+    assert desk.store.queues.delays == [0, 60 * (DEAD_LETTER.max_receives - 1)]

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from cutlass.domain.errors import InvalidRequestError
+from cutlass.notifications.names import Names
 from cutlass.notifications.targets import ForbiddenTargetError, may_call, places, read_target
 
 NOT_PUBLIC = [
@@ -132,13 +133,13 @@ TARGET = read_target("https://hooks.example.com/x")
 @pytest.mark.parametrize("text", NOT_PUBLIC)
 def test_one_address_that_is_not_public_is_enough_to_refuse_a_name(text: str) -> None:
     with pytest.raises(ForbiddenTargetError, match="not public"):
-        places(TARGET, resolve=lambda _host, _port: ["8.8.8.8", text])
+        places(TARGET, lambda _host, _port: ["8.8.8.8", text])
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.1", "0x7f000001", "2130706433", "0177.0.0.1", "0"])
 def test_other_spellings_of_this_machine_are_refused_once_resolved(host: str) -> None:
     with pytest.raises((ForbiddenTargetError, InvalidRequestError, OSError)):
-        places(read_target(f"https://{host}/"))
+        places(read_target(f"https://{host}/"), Names(60).addresses)
 
 
 def test_a_name_is_resolved_once_and_ipv4_comes_first() -> None:
@@ -148,23 +149,23 @@ def test_a_name_is_resolved_once_and_ipv4_comes_first() -> None:
         asked.append((host, port))
         return ["2600:1f18::1", "8.8.8.8", "8.8.8.8"]
 
-    assert places(TARGET, resolve=resolve) == ["8.8.8.8", "2600:1f18::1"]
+    assert places(TARGET, resolve) == ["8.8.8.8", "2600:1f18::1"]
     assert asked == [("hooks.example.com", 443)]
 
 
 def test_a_scope_hides_no_address() -> None:
     with pytest.raises(ForbiddenTargetError):
-        places(TARGET, resolve=lambda *_: ["fe80::1%eth0"])
+        places(TARGET, lambda *_: ["fe80::1%eth0"])
 
 
 def test_what_is_no_address_at_all_is_refused() -> None:
     with pytest.raises(ForbiddenTargetError):
-        places(TARGET, resolve=lambda *_: ["nonsense"])
+        places(TARGET, lambda *_: ["nonsense"])
     with pytest.raises(OSError, match="no address"):
-        places(TARGET, resolve=lambda *_: [])
+        places(TARGET, lambda *_: [])
 
 
 def test_without_tls_only_this_machine_is_called() -> None:
     plain = read_target("http://hooks.example.com:80/", loopback=True)
     with pytest.raises(ForbiddenTargetError, match="without TLS"):
-        places(plain, loopback=True, resolve=lambda *_: ["8.8.8.8"])
+        places(plain, lambda *_: ["8.8.8.8"], loopback=True)

@@ -131,6 +131,32 @@ def test_a_closed_port_and_a_name_without_an_address_say_so() -> None:
         Caller(resolve=nowhere).post(read_target(f"https://{NAME}/"), b"", {})
 
 
+def test_a_name_server_that_hangs_is_given_up_and_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    hangs = threading.Event()
+
+    def hang(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        assert hangs.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    caller, target = Caller(seconds=0.2), read_target(f"https://{NAME}/")
+    for _ in range(3):
+        with pytest.raises(CallFailedError, match=f"{NAME} cannot be resolved: it took too long"):
+            caller.post(target, b"{}", {})
+    assert asked == [NAME], "threads pile up behind one name server"
+    hangs.set()
+    patient = Caller(seconds=60)
+    with pytest.raises(ForbiddenTargetError, match="not public"):  # what it says then is looked at as ever
+        patient.post(target, b"{}", {})
+
+
+def test_a_name_that_can_be_none_says_so() -> None:
+    with pytest.raises(CallFailedError, match="cannot be resolved: it is no name of the DNS"):
+        Caller().post(read_target("https://hooks..example.com/"), b"{}", {})
+
+
 @contextmanager
 def behind_tls(folder: Path, *names: str) -> Iterator[tuple[Hook, ssl.SSLContext]]:
     """A server with a certificate for these names, and a context that trusts who made it."""

@@ -85,12 +85,19 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["user", "put", "a", "b", "--limit", "requests"],
         ["user", "put", "a", "b", "--limit", "requests=-5"],
         ["up", "--port", "99999"],
-        ["reconcile", "--environment", "nowhere"],
     ],
 )
 def test_wrong_usage_is_one_line_and_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "--help" in error_line(capsys)
+
+
+@pytest.mark.parametrize("command", [["reconcile"], ["dead-letters", "list"], ["region", "status"]])
+def test_an_environment_that_is_not_there_is_wrong_usage(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--environment", "nowhere"]) == 2
+    assert "there is no environment 'nowhere'; there are: dev, staging, prod" in error_line(capsys)
 
 
 @pytest.mark.parametrize(
