@@ -6,6 +6,7 @@ from the copy inside the installed package. Each file is read once per process a
 `python -m cutlass.contracts` checks every file and prints one line per problem.
 """
 
+from cutlass.contracts.archive import ArchiveColumn, ArchiveContract, load_archive
 from cutlass.contracts.buckets import Bucket, load_buckets
 from cutlass.contracts.catalogue import load_catalogue
 from cutlass.contracts.emails import Email, EmailVariable, load_emails
@@ -31,6 +32,8 @@ from cutlass.contracts.topology import load_topology
 __all__ = [
     "FOLDER_VARIABLE",
     "Access",
+    "ArchiveColumn",
+    "ArchiveContract",
     "Bucket",
     "DeadLetter",
     "Email",
@@ -44,6 +47,7 @@ __all__ = [
     "StreamSource",
     "Table",
     "contracts_folder",
+    "load_archive",
     "load_buckets",
     "load_catalogue",
     "load_emails",

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from cutlass.contracts import (
+    load_archive,
     load_buckets,
     load_catalogue,
     load_emails,
@@ -22,6 +23,7 @@ _LOADERS: tuple[Callable[[], object], ...] = (
     load_catalogue,
     load_tables,
     load_buckets,
+    load_archive,
     load_functions,
     load_emails,
     load_reports,

@@ -9,16 +9,23 @@ from cutlass.contracts.folder import contracts_folder
 from cutlass.contracts.nodes import Node, read_named
 
 _MAX_DAYS = 3660
+_PREFIX = r"[a-z][a-z0-9-]*/"
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket, whose objects are deleted after `expire_days` and cheaper after `glacier_days`; None for never."""
+    """A bucket, whose objects are deleted after `expire_days` and cheaper after `glacier_days`; None for never.
+
+    Only objects are copied whose keys begin with `copy_prefix`. Those whose keys begin with `scratch_prefix`, None
+    for none, are deleted after a day.
+    """
 
     name: str
     title: str
     expire_days: int | None = None
     glacier_days: int | None = None
+    copy_prefix: str = ""
+    scratch_prefix: str | None = None
 
     def resource(self, environment: str, region: str, account: str, *, copy: bool = False) -> str:
         """Return the bucket's name in AWS, or that of its copy in another region."""
@@ -43,11 +50,14 @@ def _load(folder: Path) -> Mapping[str, Bucket]:
 
 
 def _bucket(name: str, node: Node) -> Bucket:
-    fields = node.fields(["title"], ["expire_days", "glacier_days"])
+    fields = node.fields(["title"], ["expire_days", "glacier_days", "copy_prefix", "scratch_prefix"])
     expire, glacier = fields.get("expire_days"), fields.get("glacier_days")
+    copied, scratch = fields.get("copy_prefix"), fields.get("scratch_prefix")
     return Bucket(
         name=name,
         title=fields["title"].text(),
         expire_days=expire.integer(1, _MAX_DAYS) if expire else None,
         glacier_days=glacier.integer(1, _MAX_DAYS) if glacier else None,
+        copy_prefix=copied.text(_PREFIX) if copied else "",
+        scratch_prefix=scratch.text(_PREFIX) if scratch else None,
     )

@@ -90,7 +90,7 @@ class Function:
     `reserved_concurrency` times at once, None for as often as the account lets it. `scans` are tables of its own
     region that it reads from end to end. `buckets` is what it may do in its own region, `ephemeral_mb` its disk.
     `sends` are queues it puts messages into by itself; with `delays` it decides when a message that failed comes
-    again; with `mails` it sends mail.
+    again; with `mails` it sends mail, with `athena` it asks the archive by Athena.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Function:
     sends: tuple[str, ...] = ()
     delays: bool = False
     mails: bool = False
+    athena: bool = False
     ephemeral_mb: int = _MIN_DISK
 
     def resource(self, environment: str, region: str) -> str:
@@ -240,15 +241,19 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
         [
             *("reentrant", "memory_factor", "reserved_concurrency", "tables", "peer_tables", "scans"),
             *("reads_streams", "streams", "queues", "schedules", "sends", "delays", "mails"),
-            *("buckets", "ephemeral_mb"),
+            *("buckets", "ephemeral_mb", "athena"),
         ],
     )
     reentrant, streams, schedules = fields.get("reentrant"), fields.get("streams"), fields.get("schedules")
     sources, reads = fields.get("queues"), fields.get("reads_streams")
     factor, reserved, scans = (fields.get(name) for name in ("memory_factor", "reserved_concurrency", "scans"))
     sends, delays, mails = (fields.get(name) for name in ("sends", "delays", "mails"))
-    disk = fields.get("ephemeral_mb")
+    disk, athena = fields.get("ephemeral_mb"), fields.get("athena")
     timeout = fields["timeout_seconds"].integer(1, _MAX_TIMEOUT)
+    buckets = _access(fields.get("buckets"), load_buckets(), "bucket")
+    asks = athena is not None and athena.flag()
+    if athena is not None and asks and "archive" not in buckets:
+        athena.problem("asks the archive, which is not among its buckets")
     return Function(
         name=name,
         title=fields["title"].text(),
@@ -267,7 +272,8 @@ def _function(name: str, node: Node, tables: Mapping[str, Table], queues: Mappin
         sends=tuple(item.reference(queues, "queue") for item in sends.items()) if sends else (),
         delays=delays is not None and delays.flag(),
         mails=mails is not None and mails.flag(),
-        buckets=_access(fields.get("buckets"), load_buckets(), "bucket"),
+        athena=asks,
+        buckets=buckets,
         ephemeral_mb=disk.integer(_MIN_DISK, _MAX_DISK) if disk else _MIN_DISK,
     )
 

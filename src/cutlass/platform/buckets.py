@@ -24,10 +24,11 @@ class _Made(Bucket):
         on = "<Status>Enabled</Status>"
         self._put("versioning", f"<VersioningConfiguration xmlns='{_NAMESPACE}'>{on}</VersioningConfiguration>")
 
-    def copy_to(self, copy: str) -> None:
-        """Have every object that is written from now on copied."""
+    def copy_to(self, copy: str, prefix: str) -> None:
+        """Have every object copied that is written from now on under a key with that prefix."""
         rule = (
-            "<Rule><ID>all</ID><Priority>1</Priority><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>"
+            "<Rule><ID>all</ID><Priority>1</Priority><Status>Enabled</Status>"
+            f"<Filter><Prefix>{prefix}</Prefix></Filter>"
             "<DeleteMarkerReplication><Status>Enabled</Status></DeleteMarkerReplication>"
             f"<Destination><Bucket>arn:aws:s3:::{copy}</Bucket></Destination></Rule>"
         )
@@ -51,7 +52,7 @@ def ensure_buckets(endpoint: str, regions: Mapping[str, Region]) -> None:
             own.make()
             if copier is not region:
                 _bucket(endpoint, contract, region, copier).make()
-                own.copy_to(contract.resource(ENVIRONMENT, region.name, ACCOUNT, copy=True))
+                own.copy_to(contract.resource(ENVIRONMENT, region.name, ACCOUNT, copy=True), contract.copy_prefix)
 
 
 def archives(region: str, regions: Mapping[str, Region]) -> list[str]:

@@ -7,47 +7,13 @@ again, anywhere, adds nothing once it is read as a set.
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from cutlass.contracts import load_archive
 from cutlass.domain.ledger import LedgerEntry
 from cutlass.domain.periods import to_millis
 from cutlass.domain.pools import NEVER_MS
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its name, its type in SQL, and what its values are and in what unit."""
-
-    name: str
-    type: str
-    about: str
-
-
-COLUMNS = (
-    Column("org_id", "VARCHAR", "organisation"),
-    Column("region", "VARCHAR", "region that wrote the entry"),
-    Column("at_ms", "BIGINT", "time, milliseconds since 1970 UTC"),
-    Column("kind", "VARCHAR", "decision, refusal, grant, void, reserve, release, refund, expiry or overdraft"),
-    Column("entry_id", "VARCHAR", "name of the entry, unique in its region and kind"),
-    Column("part", "INTEGER", "which of the entry's rows, from 0: one for each pool it touched"),
-    Column(
-        "entries", "BIGINT", "entries this row counts for: 1 in an entry's first row, 0 in its others; or a sum"
-    ),
-    Column("user_id", "VARCHAR", "user, or a depot's name, which begins with ~"),
-    Column("feature", "VARCHAR", "feature"),
-    Column("meter", "VARCHAR", "meter"),
-    Column("units", "BIGINT", "units of the meter in this row; an entry's are the sum over its rows"),
-    Column("grant_id", "VARCHAR", "grant that paid, got back or lost the units"),
-    Column("grant_priority", "INTEGER", "place of the grant in the order of spending"),
-    Column("grant_ends_ms", "BIGINT", "end of the grant, milliseconds since 1970 UTC; none: for good"),
-    Column("grant_own", "BOOLEAN", "whether the grant is one user's own"),
-    Column("effective_ms", "BIGINT", "of a grant: when it begins, milliseconds since 1970 UTC"),
-    Column("after_units", "BIGINT", "usage, balance or grant after the entry, in units of the meter"),
-    Column("reason", "VARCHAR", "why refused, how ended, or a grant's category"),
-    Column("plan", "VARCHAR", "plan that decided"),
-    Column("user_limit", "BIGINT", "user's limit in the period, units of the meter"),
-    Column("request_id", "VARCHAR", "request"),
-)
+COLUMNS = load_archive().columns
 """The archive's columns, in order."""
 
 NAMES = ", ".join(column.name for column in COLUMNS)
