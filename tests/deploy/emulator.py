@@ -12,7 +12,7 @@ from pathlib import Path
 from cutlass.contracts import load_topology
 from cutlass.platform.child import follow_parent, inherited_socket
 from cutlass.platform.emulator import OwnRoutes, Receive, Scope, Send, configure, serve
-from tests.deploy import gaps, gaps_messaging
+from tests.deploy import gaps, gaps_athena, gaps_messaging
 
 
 def surround_functions(endpoint: str) -> None:
@@ -43,6 +43,7 @@ def main() -> int:
     surround_functions(f"http://127.0.0.1:{port}")
     gaps.close()
     gaps_messaging.close()
+    gaps_athena.close()
     answer_after(int(os.environ.get("CUTLASS_EMULATOR_ANSWER_MS", "0")) / 1000)
     asyncio.run(serve(listening.detach()))
     return 0

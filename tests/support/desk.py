@@ -70,7 +70,9 @@ class Desk:
             patch.setattr(store.queues, "send", lambda queue, message: self.sent.append((queue, message)))
         return self
 
-    def _make(self, spec: ReportSpec, _archive: object, out: Path, *, progress: Any, cancelled: Any) -> Made:
+    def _make(
+        self, spec: ReportSpec, _archive: object, out: Path, *, progress: Any, cancelled: Any, **_: Any
+    ) -> Made:
         self.making(spec, out, progress, cancelled)
         path = out / "usage.json"
         path.write_text("{}")

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +21,7 @@ from cutlass.contracts import load_reports
 from cutlass.domain.errors import CutlassError, UnavailableError
 from cutlass.domain.report_jobs import LEASE_MS, Failure, Job, Result
 from cutlass.domain.reports import ReportSpec
-from cutlass.reporting import Archive, Made, ReportCancelledError, make
+from cutlass.reporting import Archive, Athena, Limits, Made, ReportCancelledError, make
 from cutlass.storage import Store, open_store
 
 BEAT_SECONDS = LEASE_MS / 4000
@@ -96,7 +97,15 @@ def _make(job: Job, folder: Path, pulse: "Pulse", left_ms: Callable[[], int]) ->
         folder,
         progress=pulse.tell,
         cancelled=lambda: pulse.lost or left_ms() < ENDING_MS,
+        limits=Limits.from_environment(),
+        athena=open_athena(),
     )
+
+
+@cache
+def open_athena() -> Athena | None:
+    """Return what asks large archives of this region, None where there is none; one for the whole process."""
+    return Athena.from_environment()
 
 
 def _keep(store: Store, job: Job, made: Made) -> Result:

@@ -5,7 +5,9 @@ for a report, pays for it and hands it out is elsewhere.
 """
 
 from cutlass.reporting.archive import Archive
+from cutlass.reporting.athena import Athena
 from cutlass.reporting.errors import ReportCancelledError, ReportTooLargeError
 from cutlass.reporting.making import Made, make
+from cutlass.reporting.query import Limits
 
-__all__ = ["Archive", "Made", "ReportCancelledError", "ReportTooLargeError", "make"]
+__all__ = ["Archive", "Athena", "Limits", "Made", "ReportCancelledError", "ReportTooLargeError", "make"]

@@ -61,12 +61,12 @@ class Archive:
         """Open the archives of this process's region; raises `ContractError` where none is named."""
         try:
             named = json.loads(environ[ARCHIVES])
-            region = load_topology().regions[environ["CUTLASS_REGION"]].aws_region
-        except KeyError as missing:
-            raise ContractError(f"environment variable {missing.args[0]} is not set") from None
+        except KeyError:
+            raise ContractError(f"environment variable {ARCHIVES} is not set") from None
         except ValueError:
             raise ContractError(f"{ARCHIVES} is not a JSON list") from None
-        return cls([open_objects(address, region, environ.get("AWS_ENDPOINT_URL")) for address in named])
+        region, endpoint = surroundings(environ)
+        return cls([open_objects(address, region, endpoint) for address in named])
 
     @property
     def own(self) -> Objects:
@@ -119,6 +119,17 @@ class Archive:
             )
             return Opened(choice, *chosen)
         raise UnavailableError("the archive changes while it is read", retry_after=5)
+
+
+def surroundings(environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return the AWS region of a process, and where AWS is when not at its own addresses."""
+    name = environ.get("CUTLASS_REGION")
+    if name is None:
+        raise ContractError("environment variable CUTLASS_REGION is not set")
+    regions = load_topology().regions
+    if name not in regions:
+        raise ContractError(f"CUTLASS_REGION is {name!r}; contracts/regions.yaml has: {', '.join(regions)}")
+    return regions[name].aws_region, environ.get("AWS_ENDPOINT_URL")
 
 
 def fetch(files: Sequence[File], folder: Path) -> dict[str, Path]:

@@ -1,14 +1,18 @@
 """Asks the archive where it lies, by Amazon Athena. Source: AWS, "Amazon Athena API Reference".
 
-The question is the one DuckDB gets. Only `entries` is said differently: the partitions of the table `decisions`
-that the span touches, each row once.
+The question is the one DuckDB gets. Only `entries` is said differently: of the tables that infra/100-data-layer
+makes, one for each archive, the rows of the files that a reader takes (`cutlass.reporting.layout`), each once.
 """
 
 import json
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import urllib3
@@ -16,21 +20,35 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from cutlass.contracts import load_archive
 from cutlass.domain.errors import UnavailableError
-from cutlass.reporting.archive import BEGINNING
-from cutlass.reporting.layout import ROOT, months_of
-from cutlass.reporting.query import Answer, Watch, checked, too_large
-from cutlass.reporting.rows import COLUMNS
-from cutlass.reporting.tables import listed, once, quoted
+from cutlass.reporting.archive import Archive, surroundings
+from cutlass.reporting.errors import ArchiveChangedError
+from cutlass.reporting.layout import Choice, File
+from cutlass.reporting.query import MAX_ROWS, Answer, Watch, checked, too_large
+from cutlass.reporting.rows import NAMES
+from cutlass.reporting.tables import fresh, listed, quoted
 from cutlass.storage.transport import find_credentials
 
-DATABASE, TABLE = "cutlass", "decisions"
+WORKGROUP = "CUTLASS_ATHENA"
+"""The variable that names the workgroup; without it Athena is never asked."""
+
+_BUCKETS = "s3://"
+_LONGEST = 200_000
+"""Bytes of SQL that the files may take: Athena takes 262,144 of a whole question."""
 
 _LOOK_SECONDS = 0.3
 _PAGE = 1000
-_TYPES = {"VARCHAR": "string", "BIGINT": "bigint", "INTEGER": "int", "BOOLEAN": "boolean"}
 _NUMBERS = {"bigint", "integer", "int", "hugeint"}
-_RAN_OUT = ("EXHAUSTED_RESOURCES", "out of memory", "Out of Memory")
+_RAN_OUT = ("exhausted", "out of memory", "exceeded_", "scanned limit", "query timeout")
+_TRIES = 4
+_OK, _BROKEN = 200, 500
+_BUSY = (b"Throttling", b"TooManyRequests")
+
+
+def catalogued(name: str) -> str:
+    """Return how the Glue catalogue calls what has a name in AWS: a bucket's table, a workgroup's database."""
+    return name.removeprefix(_BUCKETS).replace("-", "_")
 
 
 class Athena:
@@ -38,8 +56,8 @@ class Athena:
 
     Parameters
     ----------
-    results : str
-        Where Athena puts answers, `s3://bucket/prefix/`.
+    workgroup : str
+        Says where answers are kept and how much a query may read; the database is named after it.
     from_bytes : int
         It is asked where a report would read more than so many bytes.
     """
@@ -47,29 +65,59 @@ class Athena:
     def __init__(
         self,
         aws_region: str,
-        results: str,
+        workgroup: str,
         *,
         from_bytes: int,
         endpoint: str | None = None,
-        workgroup: str = "primary",
         credentials: Credentials | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.from_bytes = from_bytes
         self._url = endpoint or f"https://athena.{aws_region}.amazonaws.com"
         self._region = aws_region
-        self._results = results
         self._workgroup = workgroup
+        self._from_bytes = from_bytes
         self._credentials = credentials
         self._sleep = sleep
         self._pool = urllib3.PoolManager()
 
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Athena | None":
+        """Open this process's; None where no workgroup is named."""
+        workgroup = environ.get(WORKGROUP)
+        if not workgroup:
+            return None
+        region, endpoint = surroundings(environ)
+        return cls(region, workgroup, from_bytes=load_archive().athena_from_bytes, endpoint=endpoint)
+
+    def takes(self, choice: Choice) -> bool:
+        """Whether it is to be asked: of enough bytes, in buckets, and in files that can be named in a question."""
+        return (
+            choice.size > self._from_bytes
+            and all(file.objects.name.startswith(_BUCKETS) for file in choice.files)
+            and len(_entries("", choice)) <= _LONGEST
+        )
+
     @contextmanager
-    def asked(self, org_id: str, start: datetime, end: datetime, watch: Watch) -> Iterator["_Asked"]:
-        """Have a span of one organisation's archive as questions."""
-        months = "" if start <= BEGINNING else f" AND month IN {listed(months_of(start, end))}"
-        source = once(f"{TABLE} WHERE org = {quoted(org_id)}{months}")
-        yield _Asked(self, source, watch)
+    def asked(
+        self, archive: Archive, org_id: str, span: tuple[datetime, datetime], choice: Choice, watch: Watch
+    ) -> Iterator["_Asked"]:
+        """Have files of one organisation's archive as questions; all are answered of the same files.
+
+        Raises
+        ------
+        ArchiveChangedError
+            Some were replaced meanwhile, and answers may lack what was in them.
+        UnavailableError
+            Athena does not see them all.
+        """
+        asked = _Asked(self, _entries(org_id, choice), watch)
+        try:
+            _look(asked, org_id, choice)
+            yield asked
+        except UnavailableError:
+            _compare(choice, archive.choose(org_id, *span))
+            raise
+        _compare(choice, archive.choose(org_id, *span))
 
     def run(self, sql: str, watch: Watch) -> tuple[Answer, int]:
         """Run a query; returns its rows and the bytes it read.
@@ -78,69 +126,86 @@ class Athena:
         ------
         ReportTooLargeError
             It ran out of what Athena gives it, or has too many rows.
+        ReportCancelledError
+            It was cancelled; the query is stopped.
         UnavailableError
             It failed otherwise.
         """
         started = self._call(
             "StartQueryExecution",
             {
+                "ClientRequestToken": uuid.uuid4().hex,  # a start that is tried again starts one query
                 "QueryString": sql,
-                "QueryExecutionContext": {"Database": DATABASE},
-                "ResultConfiguration": {"OutputLocation": self._results},
+                "QueryExecutionContext": {"Database": catalogued(self._workgroup)},
                 "WorkGroup": self._workgroup,
             },
         )
         query = {"QueryExecutionId": started["QueryExecutionId"]}
+        try:
+            execution = self._ended(query, watch)
+        except BaseException:
+            with suppress(UnavailableError):
+                self._call("StopQueryExecution", query)
+            raise
+        rows = checked(list(islice(self._rows(query, watch), MAX_ROWS + 1)))
+        return rows, int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
+
+    def _ended(self, query: Mapping[str, str], watch: Watch) -> dict[str, Any]:
+        """Wait until a query has succeeded."""
         while True:
-            execution = self._call("GetQueryExecution", query)["QueryExecution"]
+            execution: dict[str, Any] = self._call("GetQueryExecution", query)["QueryExecution"]
             status = execution["Status"]
             if status["State"] == "SUCCEEDED":
-                break
+                return execution
             if status["State"] not in {"QUEUED", "RUNNING"}:
-                why = status.get("StateChangeReason", status["State"])
-                if any(sign in why for sign in _RAN_OUT):
+                why = status.get("StateChangeReason") or status["State"]
+                if any(sign in why.lower() for sign in _RAN_OUT):
                     raise too_large("the query does not fit into what Athena gives one")
                 raise UnavailableError(f"Athena could not answer: {why[:300]}", retry_after=30)
-            try:
-                watch.tell(0.0)
-            except BaseException:
-                self._call("StopQueryExecution", query)
-                raise
+            watch.tell(0.0)
             self._sleep(_LOOK_SECONDS)
-        scanned = int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
-        return checked(list(self._rows(query))), scanned
 
-    def _rows(self, query: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
-        page: dict[str, Any] = {}
+    def _rows(self, query: Mapping[str, str], watch: Watch) -> Iterator[tuple[Any, ...]]:
+        token: dict[str, str] = {}
         first = True
-        while first or page.get("NextToken"):
-            token = {"NextToken": page["NextToken"]} if not first else {}
+        while first or token:
+            watch.tell(0.0)
             page = self._call("GetQueryResults", {**query, "MaxResults": _PAGE, **token})
             found = page["ResultSet"]
             types = [column["Type"] for column in found["ResultSetMetadata"]["ColumnInfo"]]
             for row in found["Rows"][1 if first else 0 :]:  # the first row of all is the names
                 yield tuple(_value(cell, kind) for cell, kind in zip(row["Data"], types, strict=True))
+            token = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
             first = False
 
     def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request, again while Athena is busy; all of them may be repeated."""
         data = json.dumps(body).encode()
         headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"AmazonAthena.{operation}"}
         self._credentials = self._credentials or find_credentials()
-        request = AWSRequest(method="POST", url=self._url + "/", data=data, headers=headers)
-        SigV4Auth(self._credentials.get_frozen_credentials(), "athena", self._region).add_auth(request)
-        signed = {name: str(value) for name, value in request.headers.items()}
-        try:
-            answer = self._pool.request("POST", self._url + "/", body=data, headers=signed, timeout=30, retries=3)
-        except urllib3.exceptions.HTTPError as error:
-            raise UnavailableError(f"Athena could not be reached: {type(error).__name__}") from None
-        if answer.status != 200:
-            raise UnavailableError(f"Athena refused {operation}: {answer.data[:300].decode(errors='replace')}")
-        found: dict[str, Any] = json.loads(answer.data)
-        return found
+        failure = ""
+        for attempt in range(_TRIES):
+            self._sleep(2.0**attempt - 1)
+            request = AWSRequest(method="POST", url=self._url + "/", data=data, headers=headers)
+            SigV4Auth(self._credentials.get_frozen_credentials(), "athena", self._region).add_auth(request)
+            signed = {name: str(value) for name, value in request.headers.items()}
+            try:
+                answer = self._pool.request(
+                    "POST", self._url + "/", body=data, headers=signed, timeout=30, retries=False
+                )
+            except urllib3.exceptions.HTTPError as error:
+                failure = type(error).__name__
+                continue
+            if answer.status == _OK:
+                return dict(json.loads(answer.data))
+            failure = answer.data[:300].decode(errors="replace")
+            if answer.status < _BROKEN and not any(sign in answer.data for sign in _BUSY):
+                break
+        raise UnavailableError(f"Athena refused {operation}: {failure}", retry_after=30)
 
 
 class _Asked:
-    """Questions about one span."""
+    """Questions about one choice of files."""
 
     def __init__(self, athena: Athena, source: str, watch: Watch) -> None:
         self.scanned_bytes = 0
@@ -151,45 +216,66 @@ class _Asked:
     def ask(self, sql: str) -> Answer:
         """Return the rows of an answer."""
         rest = f", {sql.removeprefix('WITH ')}" if sql.startswith("WITH ") else f" {sql}"
-        rows, scanned = self._athena.run(f"WITH entries AS ({self._source}){rest}", self._watch)
+        return self.plain(f"WITH entries AS ({self._source}){rest}")
+
+    def plain(self, sql: str) -> Answer:
+        """Return the rows of an answer to a question about the tables themselves."""
+        rows, scanned = self._athena.run(sql, self._watch)
         self.scanned_bytes += scanned
         return rows
 
 
-def table_input(bucket: str) -> dict[str, Any]:
-    """Return the table as the Glue catalogue takes it: partitions follow from the keys, none is registered.
+def _entries(org_id: str, choice: Choice) -> str:
+    """Return the SQL of a choice's rows, each once."""
+    clean = _relation(org_id, NAMES, choice.clean)
+    if not choice.dirty:
+        return f"SELECT {NAMES} FROM {clean}"
+    rows = fresh(choice, _relation(org_id, NAMES, choice.dirty), _relation(org_id, NAMES, choice.beside))
+    return f"SELECT {NAMES} FROM {clean} UNION ALL {rows}" if choice.clean else rows
 
-    Parameters
-    ----------
-    bucket : str
-        The archive's, as `s3://bucket`.
+
+def _relation(org_id: str, columns: str, files: Sequence[File]) -> str:
+    """Return the SQL of files as a relation, an archive after the other."""
+    archives: dict[str, list[File]] = defaultdict(list)
+    for file in files:
+        archives[file.objects.name].append(file)
+    parts = []
+    for name, found in archives.items():
+        months = listed(sorted({file.place.month for file in found}))
+        paths = listed(f"{name}/{file.key}" for file in found)
+        where = f'org = {quoted(org_id)} AND month IN {months} AND "$path" IN {paths}'
+        parts.append(f"SELECT {columns} FROM {catalogued(name)} WHERE {where}")
+    return f"({' UNION ALL '.join(parts)})"
+
+
+def _look(asked: _Asked, org_id: str, choice: Choice) -> None:
+    """See that the tables show what the listing does: what they do not would be missing from every answer.
+
+    Sums may be without rows, and a file without rows shows in no answer.
     """
-    parquet = "org.apache.hadoop.hive.ql.io.parquet"
-    return {
-        "Name": TABLE,
-        "TableType": "EXTERNAL_TABLE",
-        "PartitionKeys": [{"Name": "org", "Type": "string"}, {"Name": "month", "Type": "string"}],
-        "Parameters": {
-            "classification": "parquet",
-            "projection.enabled": "true",
-            "projection.org.type": "injected",
-            "projection.month.type": "date",
-            "projection.month.format": "yyyy-MM",
-            "projection.month.range": "2024-01,NOW+1MONTHS",
-            "projection.month.interval": "1",
-            "projection.month.interval.unit": "MONTHS",
-            "storage.location.template": f"{bucket}/{ROOT}org=${{org}}/month=${{month}}/",
-        },
-        "StorageDescriptor": {
-            "Columns": [
-                {"Name": column.name, "Type": _TYPES[column.type], "Comment": column.about} for column in COLUMNS
-            ],
-            "Location": f"{bucket}/{ROOT}",
-            "InputFormat": f"{parquet}.MapredParquetInputFormat",
-            "OutputFormat": f"{parquet}.MapredParquetOutputFormat",
-            "SerdeInfo": {"SerializationLibrary": f"{parquet}.serde.ParquetHiveSerDe"},
-        },
-    }
+    wanted = [file for file in choice.files if not file.sums]
+    if not wanted:
+        return
+    paths = _relation(org_id, '"$path" AS place', wanted)
+    ((seen,),) = asked.plain(f"SELECT COUNT(DISTINCT place) AS seen FROM {paths}")
+    if seen != len(wanted):
+        raise UnavailableError(
+            f"Athena sees {seen} of {len(wanted)} files of the archive",
+            hint="see that 100-data-layer is applied, and that its tables name the archives",
+            retry_after=30,
+        )
+
+
+def _compare(before: Choice, after: Choice) -> None:
+    """See that no file was taken away: none is before a new generation holds what was in it."""
+    there = {file.key for file in after.files}
+    gone = any(file.key not in there for file in before.files)
+    if gone or _generations(before) != _generations(after):
+        raise ArchiveChangedError("the archive was compacted while it was asked", retry_after=5)
+
+
+def _generations(choice: Choice) -> set[str]:
+    return {file.key for file in choice.files if file.generation is not None}
 
 
 def _value(cell: Mapping[str, str], kind: str) -> str | int | None:

@@ -1,6 +1,6 @@
 """How making a report may fail, besides what its archive may."""
 
-from cutlass.domain.errors import CutlassError
+from cutlass.domain.errors import CutlassError, UnavailableError
 
 
 class ReportCancelledError(CutlassError):
@@ -15,3 +15,7 @@ class ReportTooLargeError(CutlassError):
 
     code = "report-too-large"
     status = 422
+
+
+class ArchiveChangedError(UnavailableError):
+    """Files were replaced while they were asked, so that answers may lack what was in them: to be asked again."""

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cutlass.domain.errors import UnavailableError
 from cutlass.domain.reports import EVERYONE, ReportSpec
 from cutlass.reporting.archive import Archive
 from cutlass.reporting.athena import Athena
+from cutlass.reporting.errors import ArchiveChangedError
 from cutlass.reporting.formats import FORMATS
+from cutlass.reporting.model import Report
 from cutlass.reporting.query import Limits, Questions, Watch, local
 from cutlass.reporting.reports import KINDS
 
 _FOUND, _ASKED = 0.1, 0.8
 """How much is done once the files are here, and once all questions are answered."""
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,8 @@ def make(
     """
     watch = Watch(progress, cancelled)
     watch.tell(0.0)
-    kind, written = KINDS[spec.type], FORMATS[spec.format]
-    start, end = kind.span(spec)
-    with _questions(archive, spec, start, end, watch, limits or Limits(), athena) as questions:
-        watch.tell(_FOUND)
-        report = kind.build(spec, questions)
-        scanned = questions.scanned_bytes
+    written = FORMATS[spec.format]
+    report, scanned = _built(archive, spec, watch, limits or Limits(), athena)
     watch.tell(_ASKED)
     out.mkdir(parents=True, exist_ok=True)
     filename = _filename(spec)
@@ -95,6 +96,23 @@ def make(
     return Made(out / filename, written.content_type, filename, len(report.tables[0].rows), scanned)
 
 
+def _built(
+    archive: Archive, spec: ReportSpec, watch: Watch, limits: Limits, athena: Athena | None
+) -> tuple[Report, int]:
+    """Ask for all that a report says, of one state of the archive; with it how many bytes were read."""
+    kind = KINDS[spec.type]
+    start, end = kind.span(spec)
+    for _ in range(_ATTEMPTS):
+        try:
+            with _questions(archive, spec, start, end, watch, limits, athena) as questions:
+                watch.tell(_FOUND)
+                report = kind.build(spec, questions)
+        except ArchiveChangedError:
+            continue
+        return report, questions.scanned_bytes
+    raise UnavailableError("the archive changes while it is asked", retry_after=5)
+
+
 def _questions(
     archive: Archive,
     spec: ReportSpec,
@@ -105,9 +123,9 @@ def _questions(
     athena: Athena | None,
 ) -> AbstractContextManager[Questions]:
     if athena is not None and spec.org_id != EVERYONE:
-        size = archive.choose(spec.org_id, start, end).size
-        if size > athena.from_bytes:
-            return athena.asked(spec.org_id, start, end, watch)
+        choice = archive.choose(spec.org_id, start, end)
+        if athena.takes(choice):
+            return athena.asked(archive, spec.org_id, (start, end), choice, watch)
     return local(archive, spec.org_id, start, end, watch, limits)
 
 

@@ -4,9 +4,11 @@ The text of a question is the same for both: standard SQL over one table `entrie
 comes from.
 """
 
+import os
+import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +22,9 @@ from cutlass.reporting.tables import attach, quoted
 
 MAX_ROWS = 500_000
 """The most rows an answer may have: a report is read into memory to be written."""
+
+FUNCTION_MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+"""The variable in which Lambda tells a function its memory, in megabytes."""
 
 _LOOKS = 0.2
 Answer = list[tuple[Any, ...]]
@@ -106,10 +111,33 @@ def too_large(what: str) -> ReportTooLargeError:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a query on this machine may take: memory in megabytes, threads (as many as there are unless given)."""
+    """What a query on this machine may take.
+
+    Attributes
+    ----------
+    memory_mb : int
+        Memory in megabytes, beyond which it goes on in files.
+    threads : int or None
+        As many as there are unless given.
+    disk_mb : int or None
+        Those files in megabytes; three quarters of what the disk has left unless given.
+    """
 
     memory_mb: int = 400
     threads: int | None = None
+    disk_mb: int | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Limits":
+        """Return half of a function's memory: the rest is for Python, an answer's rows and the file."""
+        memory = environ.get(FUNCTION_MEMORY)
+        return cls(int(memory) // 2) if memory else cls()
+
+    def spilled(self, folder: str) -> int:
+        """Return how many megabytes of files may be in a folder: what is made of answers needs room as well."""
+        if self.disk_mb is not None:
+            return self.disk_mb
+        return max(1, shutil.disk_usage(folder).free * 3 // 4 // 1024**2)
 
 
 @contextmanager
@@ -124,6 +152,7 @@ def local(
     ):
         connection.execute(f"SET memory_limit = '{limits.memory_mb}MB'")
         connection.execute(f"SET temp_directory = {quoted(folder)}")
+        connection.execute(f"SET max_temp_directory_size = '{limits.spilled(folder)}MB'")
         connection.execute("SET preserve_insertion_order = false")
         if limits.threads:
             connection.execute(f"SET threads = {limits.threads}")

@@ -8,6 +8,7 @@ import duckdb
 
 from cutlass.domain.periods import to_millis
 from cutlass.reporting.archive import Opened
+from cutlass.reporting.layout import Choice
 from cutlass.reporting.rows import COLUMNS, KEY, NAMES
 
 _ORDER = "org_id, meter, at_ms, region, kind, entry_id, part"
@@ -24,32 +25,39 @@ def once(relation: str) -> str:
 def parquet(paths: Sequence[Path]) -> str:
     """Return the SQL of files as a relation, of no files as one without rows."""
     if not paths:
-        nothing = ", ".join(f"CAST(NULL AS {column.type}) AS {column.name}" for column in COLUMNS)
-        return f"(SELECT {nothing} WHERE FALSE)"
+        return nothing()
     listed = ", ".join(quoted(str(path)) for path in paths)
     return f"read_parquet([{listed}], hive_partitioning = false)"
+
+
+def nothing() -> str:
+    """Return the SQL of a relation without rows."""
+    columns = ", ".join(f"CAST(NULL AS {column.type}) AS {column.name}" for column in COLUMNS)
+    return f"(SELECT {columns} WHERE FALSE)"
 
 
 def attach(connection: duckdb.DuckDBPyConnection, opened: Opened) -> None:
     """Make the view `entries` of the files: what may be there twice is compared with what is beside it."""
     view = f"SELECT {NAMES} FROM {parquet(opened.clean)}"
     if opened.dirty:
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS {_fresh(opened)}")
+        rows = fresh(opened.choice, parquet(opened.dirty), parquet(opened.beside))
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS {rows}")
         view += f" UNION ALL SELECT {NAMES} FROM fresh"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW entries AS {view}")
 
 
-def _fresh(opened: Opened) -> str:
-    rows = once(parquet(opened.dirty))
-    if not opened.beside:
+def fresh(choice: Choice, dirty: str, beside: str) -> str:
+    """Return the SQL of the rows of one relation, each once, that are not in another beside it: for any engine."""
+    rows = once(dirty)
+    if not choice.beside:
         return rows
-    spans = [file.place.span for file in opened.choice.dirty]
+    spans = [file.place.span for file in choice.dirty]
     low, high = min(start for start, _ in spans), max(end for _, end in spans)
     same = " AND ".join(f"known.{name} = d.{name}" for name in ("at_ms", "org_id", *KEY))
     within = f"known.at_ms BETWEEN {to_millis(low)} AND {to_millis(high)}"
     return (
         f"SELECT {NAMES} FROM ({rows}) AS d WHERE NOT EXISTS "
-        f"(SELECT 1 FROM {parquet(opened.beside)} AS known WHERE {within} AND {same})"
+        f"(SELECT 1 FROM {beside} AS known WHERE {within} AND {same})"
     )
 
 
