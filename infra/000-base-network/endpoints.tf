@@ -1,6 +1,6 @@
 # The ways to AWS that do not lead through the NAT gateway. Tables and buckets cost nothing this way. SQS is the only
 # service functions call besides them for every customer's event; logs, traces and triggers are Lambda's own traffic, and
-# mail and webhooks are rare enough for the gateway.
+# mail, webhooks and questions to Athena are rare enough for the gateway. The catalogue and the archive Athena asks by itself.
 locals {
   gateway_endpoints = {
     dynamodb = {

@@ -5,7 +5,7 @@ locals {
 
   buckets = {
     for name, bucket in yamldecode(file("${path.module}/../../contracts/buckets.yaml")).buckets :
-    name => merge({ expire_days = null, glacier_days = null }, bucket)
+    name => merge({ expire_days = null, glacier_days = null, copy_prefix = "", scratch_prefix = null }, bucket)
   }
 
   # Bucket names are shared by all accounts of AWS; the account makes ours our own.
@@ -36,6 +36,7 @@ module "bucket" {
   destroy_with_objects = !local.protect_data
   expire_days          = each.value.expire_days
   glacier_days         = each.value.glacier_days
+  scratch_prefix       = each.value.scratch_prefix
 }
 
 module "copy" {

@@ -19,6 +19,11 @@ output "buckets" {
   }
 }
 
+output "workgroup" {
+  description = "The name of Athena's workgroup for reports; its database has the same name with underscores."
+  value       = aws_athena_workgroup.reports.name
+}
+
 output "packages_bucket" {
   description = "The name of the bucket layer 200 puts the functions' packages into."
   value       = module.packages.name

@@ -69,7 +69,9 @@ resource "aws_s3_bucket_replication_configuration" "this" {
     id     = "all"
     status = "Enabled"
 
-    filter {}
+    filter {
+      prefix = each.value.copy_prefix
+    }
 
     delete_marker_replication {
       status = "Enabled"

@@ -2,9 +2,6 @@
 locals {
   bucket_contract = yamldecode(file("${path.module}/../../contracts/buckets.yaml")).buckets
 
-  # Whose copies lie here: the region's before this one in the contract, and before the first the last's.
-  copied_region = local.region_names[(index(local.region_names, var.region) + length(local.region_names) - 1) % length(local.region_names)]
-
   bucket_names = {
     for name in keys(local.bucket_contract) : name => {
       for region in local.region_names : region => "${local.project}-${name}-${var.environment}-${region}-${var.aws_account_id}"
@@ -58,7 +55,7 @@ locals {
         {
           Sid    = "OpenObjects"
           Effect = "Allow"
-          Action = contains(values(function.buckets), "write") ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
+          Action = function.athena || contains(values(function.buckets), "write") ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
           Resource = [
             for region in length(function.buckets) > 0 ? local.region_names : [] : local.key_arns[region].objects
           ]

@@ -25,6 +25,7 @@ locals {
         sends                = []
         delays               = false
         mails                = false
+        athena               = false
       },
       function,
       {
@@ -114,7 +115,7 @@ resource "aws_lambda_function" "this" {
   }
 
   environment {
-    variables = local.function_environment
+    variables = merge(local.function_environment, each.value.athena ? { CUTLASS_ATHENA = local.workgroup } : {})
   }
 
   tracing_config {

@@ -215,7 +215,12 @@ resource "aws_iam_role_policy" "function" {
     Statement = concat(
       local.own_statements[each.key],
       [
-        for statement in concat(local.table_statements[each.key], local.event_statements[each.key], local.bucket_statements[each.key]) :
+        for statement in concat(
+          local.table_statements[each.key],
+          local.event_statements[each.key],
+          local.bucket_statements[each.key],
+          local.athena_statements[each.key],
+        ) :
         { for key, value in statement : key => value if key != "Condition" || length(value) > 0 }
       ],
     )

@@ -33,6 +33,9 @@ locals {
   home    = local.region_names[0]
   is_home = var.region == local.home
   peers   = [for name in local.region_names : name if name != var.region]
+
+  # Whose copies of buckets lie here: the region's before this one in the contract, and before the first the last's.
+  copied_region = local.region_names[(index(local.region_names, var.region) + length(local.region_names) - 1) % length(local.region_names)]
 }
 
 # What stands outside dev is lost only in two steps: an apply that allows it, then what destroys it.

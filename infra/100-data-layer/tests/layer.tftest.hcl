@@ -141,6 +141,16 @@ run "tables_and_buckets" {
   }
 
   assert {
+    condition     = sort([for column in one(aws_glue_catalog_table.archive[local.bucket_names["archive"]].storage_descriptor).columns : column.name]) == sort([for column in local.archive.columns : column.name])
+    error_message = "The archive's table has the columns of the contract."
+  }
+
+  assert {
+    condition     = aws_athena_workgroup.reports.name == "cutlass-tech-reports-${terraform.workspace}" && one(aws_athena_workgroup.reports.configuration).enforce_workgroup_configuration
+    error_message = "Who asks Athena has no say in where answers go and how they are encrypted."
+  }
+
+  assert {
     condition = alltrue([
       for replication in aws_s3_bucket_replication_configuration.this :
       one(one(one(replication.rule).destination).encryption_configuration).replica_kms_key_id == local.key_arns[local.copy_region].objects

@@ -139,6 +139,14 @@ run "functions" {
   }
 
   assert {
+    condition = alltrue([
+      for name, function in aws_lambda_function.this :
+      contains(keys(function.environment[0].variables), "CUTLASS_ATHENA") == local.functions[name].athena
+    ])
+    error_message = "Only a function that asks Athena is told whom to ask."
+  }
+
+  assert {
     condition     = alltrue([for alias in aws_lambda_alias.live : alias.name == "live"])
     error_message = "Every function has the alias that callers use."
   }

@@ -24,3 +24,9 @@ variable "glacier_days" {
   type        = number
   default     = null
 }
+
+variable "scratch_prefix" {
+  description = "What the keys of objects begin with that are deleted after a day; null for none."
+  type        = string
+  default     = null
+}

@@ -27,6 +27,7 @@ LEFT_OUT = (
     "storage of tables, backups, buckets and logs",
     "requests of keys, queues, mail and user pools",
     "health checks, alarms, dashboards, traces",
+    "making reports, and what Athena reads for them",
     "firewall rules, free tiers, discounts, taxes",
 )
 """What the figure does not hold."""
