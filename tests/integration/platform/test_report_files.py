@@ -13,6 +13,7 @@ from cutlass.domain.errors import UnavailableError
 from cutlass.domain.report_jobs import KEEP_MS, Job, Result
 from cutlass.platform.local import ACCOUNT
 from cutlass.platform.provision import provision
+from cutlass.storage.objects import Bucket
 from cutlass.storage.report_files import ReportFiles
 from cutlass.storage.settings import Settings
 from tests.integration.platform.emulators import Emulator, eventually
@@ -92,6 +93,25 @@ def test_the_other_region_reads_its_copy(emulator: Emulator, made: Job) -> None:
     assert made.result is not None
     unseen = replace(made, result=replace(made.result, key="acme/r2/1/x.csv"))
     assert "cutlass-tech-reports-dev-london" in linked(files(emulator, "sydney").link(unseen, NOW))
+
+
+def test_the_archive_is_copied_and_answers_about_it_are_not(emulator: Emulator) -> None:
+    provision(emulator.endpoint, emulator.home)
+    contract, regions, who = load_buckets()["archive"], load_topology().regions, Credentials(ACCOUNT, "local")
+    own, copy = (
+        Bucket(
+            contract.resource("dev", "london", ACCOUNT, copy=copied),
+            regions[at].aws_region,
+            endpoint=emulator.endpoint,
+            credentials=who,
+        )
+        for at, copied in (("london", False), ("sydney", True))
+    )
+    assert contract.scratch_prefix
+    own.put(f"{contract.scratch_prefix}q1.csv", b"1")
+    own.put(f"{contract.copy_prefix}x", b"2")
+    eventually(lambda: any(copy.list("")), "what was written later arrives")
+    assert [listed.key for listed in copy.list("")] == [f"{contract.copy_prefix}x"]
 
 
 def test_a_bucket_that_is_not_there_is_told(emulator: Emulator, made: Job, tmp_path: Path) -> None:
