@@ -16,6 +16,7 @@ import duckdb
 from cutlass.domain.reports import EVERYONE
 from cutlass.reporting.archive import BEGINNING, Archive, Opened, fetch
 from cutlass.reporting.layout import File, Place, choose
+from cutlass.reporting.query import Limits
 from cutlass.reporting.rows import COLUMNS, NAMES
 from cutlass.reporting.tables import attach, write
 from cutlass.storage.objects import Objects
@@ -35,7 +36,7 @@ _SUMMED = ("decision", "refund", "refusal")
 _ENDED = ("reserve", "release")
 """Kinds that say who did what, and kinds that say nothing any more once what they are of has ended."""
 
-_MEMORY = "1GB"
+_MEMORY_MB = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ class Compactor:
         """Write a file of what others hold; False where another compactor was first."""
         choice = choose(files)
         with tempfile.TemporaryDirectory(prefix="cutlass-compactor-") as folder, duckdb.connect() as connection:
-            connection.execute(f"SET memory_limit = '{_MEMORY}'; SET temp_directory = '{folder}/spill'")
+            memory = Limits.from_environment(otherwise=_MEMORY_MB).memory_mb
+            connection.execute(f"SET memory_limit = '{memory}MB'; SET temp_directory = '{folder}/spill'")
             paths = fetch(choice.files, Path(folder))
             chosen = (tuple(paths[f.key] for f in part) for part in (choice.clean, choice.dirty, choice.beside))
             attach(connection, Opened(choice, *chosen))

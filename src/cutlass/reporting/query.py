@@ -128,10 +128,10 @@ class Limits:
     disk_mb: int | None = None
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Limits":
-        """Return half of a function's memory: the rest is for Python, an answer's rows and the file."""
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, *, otherwise: int = 400) -> "Limits":
+        """Return half of a function's memory, the rest being Python's; `otherwise` outside Lambda."""
         memory = environ.get(FUNCTION_MEMORY)
-        return cls(int(memory) // 2) if memory else cls()
+        return cls(int(memory) // 2 if memory else otherwise)
 
     def spilled(self, folder: str) -> int:
         """Return how many megabytes of files may be in a folder: what is made of answers needs room as well."""

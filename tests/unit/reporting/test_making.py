@@ -3,14 +3,16 @@
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from cutlass.contracts import load_reports
 from cutlass.domain.errors import InvalidRequestError, UnavailableError
 from cutlass.domain.reports import ReportSpec
 from cutlass.reporting import Archive, ReportCancelledError, ReportTooLargeError, make
+from cutlass.reporting.compaction import Compactor
 from cutlass.reporting.formats import FORMATS
-from cutlass.reporting.query import Limits
+from cutlass.reporting.query import FUNCTION_MEMORY, Limits
 from tests.unit.reporting.samples import BODY, NOON, archived, entry, made
 
 
@@ -58,6 +60,18 @@ def test_what_does_not_fit_into_memory_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ReportTooLargeError, match="memory") as failed:
         make(spec, archive, tmp_path, progress=lambda _: None, cancelled=lambda: False, limits=Limits(1, 1))
     assert "shorter period" in str(failed.value.hint)
+
+
+def test_a_compactor_keeps_to_half_of_its_functions_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = archived(tmp_path, [entry(n, at=NOON, entry_id=f"{n:064x}") for n in range(20_000)])
+    compactor = Compactor(archive.own, lambda: NOON + timedelta(days=90), lambda _: None)
+    monkeypatch.setenv(FUNCTION_MEMORY, "2")
+    with pytest.raises(duckdb.OutOfMemoryException):
+        compactor.run()
+    monkeypatch.setenv(FUNCTION_MEMORY, "1024")
+    assert compactor.run().written == 1
 
 
 def test_an_answer_with_too_many_rows_is_refused(
