@@ -1,6 +1,5 @@
 """The archive in an emulator's buckets, and Athena beside it, as infra/100-data-layer makes them in AWS."""
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +12,14 @@ from botocore.credentials import Credentials
 
 from cutlass.contracts import load_archive, load_buckets
 from cutlass.reporting.athena import Athena, catalogued
+from cutlass.storage.aws import ATHENA, Aws, RefusedError, Service
 from cutlass.storage.objects import Bucket
 
 WHO = Credentials("111111111111", "local")
 REGION = "eu-west-2"
 TYPES = {"VARCHAR": "string", "BIGINT": "bigint", "INTEGER": "int", "BOOLEAN": "boolean"}
 
-_THERE = (b"AlreadyExists", b"already exists", b"BucketAlreadyOwnedByYou")
+GLUE = Service("glue", "glue", "AWSGlue", "1.1")
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,28 @@ class Lake:
     def bucket(self, name: str) -> Bucket:
         """Make a bucket."""
         place = f"<LocationConstraint>{REGION}</LocationConstraint>"
-        self._send("PUT", f"/{name}", f"<CreateBucketConfiguration>{place}</CreateBucketConfiguration>", "s3")
+        body = f"<CreateBucketConfiguration>{place}</CreateBucketConfiguration>".encode()
+        request = AWSRequest(method="PUT", url=f"{self.endpoint}/{name}", data=body)
+        SigV4Auth(WHO, "s3", REGION).add_auth(request)
+        answer = urllib3.request(
+            "PUT", f"{self.endpoint}/{name}", body=body, headers=dict(request.headers.items())
+        )
+        assert answer.status == 200, answer.data
         return Bucket(name, REGION, endpoint=self.endpoint, credentials=WHO)
 
     def catalogue(self, workgroup: str, *archives: Bucket) -> None:
         """Make a workgroup that keeps answers in the first of the archives, its database, and their tables."""
         answers = load_buckets()["archive"].scratch_prefix
         place = {"ResultConfiguration": {"OutputLocation": f"{archives[0].name}/{answers}"}}
-        self.call("AmazonAthena.CreateWorkGroup", {"Name": workgroup, "Configuration": place})
-        self.call("AWSGlue.CreateDatabase", {"DatabaseInput": {"Name": catalogued(workgroup)}})
+        self.call(ATHENA, "CreateWorkGroup", {"Name": workgroup, "Configuration": place})
+        self.call(GLUE, "CreateDatabase", {"DatabaseInput": {"Name": catalogued(workgroup)}})
         for archive in archives:
             self.table(workgroup, archive)
 
     def table(self, workgroup: str, archive: Bucket, *, location: Bucket | None = None) -> None:
         """Make the table of an archive; `location` is another bucket it wrongly looks into."""
         table = table_input((location or archive).name.removeprefix("s3://")) | {"Name": catalogued(archive.name)}
-        self.call("AWSGlue.CreateTable", {"DatabaseName": catalogued(workgroup), "TableInput": table})
+        self.call(GLUE, "CreateTable", {"DatabaseName": catalogued(workgroup), "TableInput": table})
 
     def athena(self, workgroup: str) -> Athena:
         """Return who asks the tables of a workgroup, whatever the size."""
@@ -54,26 +60,16 @@ class Lake:
 
     def asked(self, workgroup: str) -> int:
         """Return how many queries a workgroup was asked."""
-        return len(self.call("AmazonAthena.ListQueryExecutions", {"WorkGroup": workgroup})["QueryExecutionIds"])
+        return len(self.call(ATHENA, "ListQueryExecutions", {"WorkGroup": workgroup})["QueryExecutionIds"])
 
-    def call(self, target: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Call Glue or Athena; what is there already may stay."""
-        service = {"AWSGlue": "glue", "AmazonAthena": "athena"}[target.partition(".")[0]]
-        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": target}
-        answer: dict[str, Any] = json.loads(self._send("POST", "/", json.dumps(body), service, headers) or "{}")
-        return answer
-
-    def _send(
-        self, method: str, path: str, body: str, service: str, headers: Mapping[str, str] | None = None
-    ) -> bytes:
-        request = AWSRequest(
-            method=method, url=self.endpoint + path, data=body.encode(), headers=dict(headers or {})
-        )
-        SigV4Auth(WHO, service, REGION).add_auth(request)
-        signed = {name: str(value) for name, value in request.headers.items()}
-        answer = urllib3.request(method, self.endpoint + path, body=body.encode(), headers=signed)
-        assert answer.status == 200 or any(sign in answer.data for sign in _THERE), answer.data
-        return answer.data
+    def call(self, service: Service, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a service; what is there already may stay."""
+        try:
+            return Aws(service, REGION, endpoint=self.endpoint, credentials=WHO).call(operation, dict(body))
+        except RefusedError as refused:
+            if "already exists" not in refused.message:
+                raise
+            return {}
 
 
 def briefly(seconds: float) -> None:

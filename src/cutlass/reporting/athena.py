@@ -4,7 +4,6 @@ The question is the one DuckDB gets. Only `entries` is said differently: of the 
 makes, one for each archive, the rows of the files that a reader takes (`cutlass.reporting.layout`), each once.
 """
 
-import json
 import os
 import time
 import uuid
@@ -15,9 +14,6 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from cutlass.contracts import load_archive
@@ -28,7 +24,7 @@ from cutlass.reporting.layout import Choice, File
 from cutlass.reporting.query import MAX_ROWS, Answer, Watch, checked, too_large
 from cutlass.reporting.rows import NAMES
 from cutlass.reporting.tables import fresh, listed, quoted
-from cutlass.storage.transport import find_credentials
+from cutlass.storage.aws import ATHENA, Aws, RefusedError, insist
 
 WORKGROUP = "CUTLASS_ATHENA"
 """The variable that names the workgroup; without it Athena is never asked."""
@@ -41,9 +37,7 @@ _LOOK_SECONDS = 0.3
 _PAGE = 1000
 _NUMBERS = {"bigint", "integer", "int", "hugeint"}
 _RAN_OUT = ("exhausted", "out of memory", "exceeded_", "scanned limit", "query timeout")
-_TRIES = 4
-_OK, _BROKEN = 200, 500
-_BUSY = (b"Throttling", b"TooManyRequests")
+_SECONDS, _TRIES, _PAUSE = 30.0, 4, 1.0
 
 
 def catalogued(name: str) -> str:
@@ -72,13 +66,10 @@ class Athena:
         credentials: Credentials | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._url = endpoint or f"https://athena.{aws_region}.amazonaws.com"
-        self._region = aws_region
+        self._aws = Aws(ATHENA, aws_region, endpoint=endpoint, credentials=credentials, seconds=_SECONDS)
         self._workgroup = workgroup
         self._from_bytes = from_bytes
-        self._credentials = credentials
         self._sleep = sleep
-        self._pool = urllib3.PoolManager()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Athena | None":
@@ -179,29 +170,17 @@ class Athena:
             first = False
 
     def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a request, again while Athena is busy; all of them may be repeated."""
-        data = json.dumps(body).encode()
-        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"AmazonAthena.{operation}"}
-        self._credentials = self._credentials or find_credentials()
-        failure = ""
-        for attempt in range(_TRIES):
-            self._sleep(2.0**attempt - 1)
-            request = AWSRequest(method="POST", url=self._url + "/", data=data, headers=headers)
-            SigV4Auth(self._credentials.get_frozen_credentials(), "athena", self._region).add_auth(request)
-            signed = {name: str(value) for name, value in request.headers.items()}
-            try:
-                answer = self._pool.request(
-                    "POST", self._url + "/", body=data, headers=signed, timeout=30, retries=False
-                )
-            except urllib3.exceptions.HTTPError as error:
-                failure = type(error).__name__
-                continue
-            if answer.status == _OK:
-                return dict(json.loads(answer.data))
-            failure = answer.data[:300].decode(errors="replace")
-            if answer.status < _BROKEN and not any(sign in answer.data for sign in _BUSY):
-                break
-        raise UnavailableError(f"Athena refused {operation}: {failure}", retry_after=30)
+        """Ask, again while Athena is busy or does not answer: each of these operations may be done twice."""
+        try:
+            return insist(
+                lambda: self._aws.call(operation, dict(body)),
+                UnavailableError,
+                tries=_TRIES,
+                pause=_PAUSE,
+                sleep=self._sleep,
+            )
+        except RefusedError as refused:
+            raise UnavailableError(f"Athena refused: {refused.message}", retry_after=30) from refused
 
 
 class _Asked:

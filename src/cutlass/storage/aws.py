@@ -54,13 +54,17 @@ class Service:
         The first part of its host name, and the name its requests are signed by.
     target : str
         What leads the names of its operations; empty where these are addresses.
+    version : str
+        Of AWS's JSON protocol, where operations have names.
     """
 
     host: str
     signing: str
     target: str = ""
+    version: str = "1.0"
 
 
+ATHENA = Service("athena", "athena", "AmazonAthena", "1.1")
 API_GATEWAY = Service("apigateway", "apigateway")
 SES = Service("email", "ses")
 SQS = Service("sqs", "sqs", "AmazonSQS")
@@ -98,7 +102,7 @@ class Aws:
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer of an operation that has a name; raises what `request` raises."""
         named = {
-            "Content-Type": "application/x-amz-json-1.0",
+            "Content-Type": f"application/x-amz-json-{self._service.version}",
             "X-Amz-Target": f"{self._service.target}.{operation}",
         }
         return self._ask("POST", "/", request, named, operation)

@@ -1,14 +1,11 @@
 """Asking Athena: what for, how its answers and failures are read, and what a worker does by itself."""
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import urllib3
-from botocore.credentials import Credentials
 
 from cutlass.contracts import load_archive, load_functions
 from cutlass.domain.errors import ContractError, UnavailableError
@@ -18,45 +15,41 @@ from cutlass.reporting.athena import WORKGROUP, Athena
 from cutlass.reporting.layout import Choice, Place, choose
 from cutlass.reporting.layout import File as ArchiveFile
 from cutlass.reporting.query import FUNCTION_MEMORY, Answer, Watch, local
+from cutlass.storage.aws import RefusedError, ThrottledError
 from cutlass.storage.objects import Folder
 from tests.unit.reporting.samples import NOON
 
-BUSY = (400, {"__type": "ThrottlingException"})
+Told = dict[str, Any]
 
 
-def state(name: str, why: str = "") -> tuple[int, dict[str, Any]]:
-    return 200, {
-        "QueryExecution": {
-            "Status": {"State": name, "StateChangeReason": why},
-            "Statistics": {"DataScannedInBytes": 7},
-        }
-    }
+def state(name: str, why: str = "") -> Told:
+    status = {"State": name, "StateChangeReason": why}
+    return {"QueryExecution": {"Status": status, "Statistics": {"DataScannedInBytes": 7}}}
 
 
-def page(rows: Iterable[list[str | None]], token: str | None = None) -> tuple[int, dict[str, Any]]:
+def page(rows: Iterable[list[str | None]], token: str | None = None) -> Told:
     data = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in rows]
     columns = [{"Type": "varchar"}, {"Type": "bigint"}]
-    found = {"ResultSet": {"Rows": data, "ResultSetMetadata": {"ColumnInfo": columns}}}
-    return 200, found | ({"NextToken": token} if token else {})
+    found: Told = {"ResultSet": {"Rows": data, "ResultSetMetadata": {"ColumnInfo": columns}}}
+    return found | ({"NextToken": token} if token else {})
 
 
 class Script:
     """In place of Athena: gives answers in their order, and keeps what it was asked."""
 
-    def __init__(self, *answers: tuple[int, dict[str, Any]] | Exception, athena: Callable[..., Athena] = Athena):
+    def __init__(self, *answers: Told | Exception) -> None:
         self.answers = list(answers)
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[tuple[str, Told]] = []
         self.slept: list[float] = []
-        who = Credentials("111111111111", "local")
-        self.athena = athena("eu-west-2", "reports", from_bytes=10, credentials=who, sleep=self.slept.append)
-        self.athena._pool = SimpleNamespace(request=self.request)  # type: ignore[assignment]
+        self.athena = Athena("eu-west-2", "reports", from_bytes=10, sleep=self.slept.append)
+        self.athena._aws = SimpleNamespace(call=self.call)  # type: ignore[assignment]
 
-    def request(self, _method: str, _url: str, *, body: bytes, headers: dict[str, str], **_: Any) -> Any:
-        self.asked.append((headers["x-amz-target"].rpartition(".")[2], json.loads(body)))
+    def call(self, operation: str, request: Told) -> Told:
+        self.asked.append((operation, request))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return SimpleNamespace(status=answer[0], data=json.dumps(answer[1]).encode())
+        return answer
 
     def run(self, watch: Watch | None = None) -> Any:
         return self.athena.run("SELECT 1", watch or Watch())
@@ -66,7 +59,7 @@ class Script:
         return [operation for operation, _ in self.asked]
 
 
-STARTED = (200, {"QueryExecutionId": "q1"})
+STARTED = {"QueryExecutionId": "q1"}
 
 
 def test_an_answer_is_waited_for_and_read_page_by_page() -> None:
@@ -88,14 +81,14 @@ def test_an_answer_is_waited_for_and_read_page_by_page() -> None:
 
 def test_what_is_cancelled_is_stopped() -> None:
     asked = iter([False, True])
-    script = Script(STARTED, state("RUNNING"), state("RUNNING"), (200, {}))
+    script = Script(STARTED, state("RUNNING"), state("RUNNING"), {})
     with pytest.raises(ReportCancelledError):
         script.run(Watch(cancelled=lambda: next(asked)))
     assert script.operations[-1] == "StopQueryExecution"
 
 
 def test_what_is_cancelled_stays_cancelled_where_stopping_fails() -> None:
-    script = Script(STARTED, state("RUNNING"), (400, {"__type": "InvalidRequestException"}))
+    script = Script(STARTED, state("RUNNING"), RefusedError("it has ended"))
     with pytest.raises(ReportCancelledError):
         script.run(Watch(cancelled=lambda: True))
 
@@ -116,7 +109,7 @@ def test_a_failure_that_no_attempt_mends_is_told_from_one_that_may_pass(
     name: str, why: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        Script(STARTED, state(name, why), (200, {})).run()
+        Script(STARTED, state(name, why), {}).run()
 
 
 def test_more_rows_than_a_report_may_have_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,21 +122,18 @@ def test_more_rows_than_a_report_may_have_are_not_read(monkeypatch: pytest.Monke
 
 
 def test_a_busy_athena_is_asked_again_with_the_same_token() -> None:
-    broken = urllib3.exceptions.ProtocolError("connection reset")
-    script = Script(BUSY, broken, (503, {}), STARTED, state("SUCCEEDED"), page([["name", "units"]]))
+    busy, silent = ThrottledError("too often"), UnavailableError("no answer")
+    script = Script(busy, silent, busy, STARTED, state("SUCCEEDED"), page([["name", "units"]]))
     assert script.run() == ([], 7)
-    assert script.slept[:4] == [0.0, 1.0, 3.0, 7.0]
-    assert (
-        len({body["ClientRequestToken"] for operation, body in script.asked if operation.startswith("Start")}) == 1
-    )
+    assert len(script.slept) == 3
+    starts = [body for operation, body in script.asked if operation == "StartQueryExecution"]
+    assert (len(starts), len({body["ClientRequestToken"] for body in starts})) == (4, 1)
 
 
-@pytest.mark.parametrize(
-    ("answers", "asked"), [([BUSY] * 4, 4), ([(400, {"__type": "AccessDeniedException"})], 1)]
-)
-def test_an_athena_that_refuses_is_unavailable(answers: list[Any], asked: int) -> None:
-    script = Script(*answers)
-    with pytest.raises(UnavailableError, match="StartQueryExecution"):
+@pytest.mark.parametrize(("error", "asked"), [(ThrottledError("too often"), 4), (RefusedError("AccessDenied"), 1)])
+def test_an_athena_that_refuses_is_unavailable(error: Exception, asked: int) -> None:
+    script = Script(*[error] * asked)
+    with pytest.raises(UnavailableError, match=str(error)):
         script.run()
     assert len(script.asked) == asked
 
@@ -178,7 +168,7 @@ def test_the_workgroup_is_that_of_the_environment() -> None:
     assert Athena.from_environment({WORKGROUP: ""}) is None
     athena = Athena.from_environment({WORKGROUP: "w", "CUTLASS_REGION": "sydney"})
     assert athena is not None
-    assert athena._url == "https://athena.ap-southeast-2.amazonaws.com"
+    assert athena._aws._url == "https://athena.ap-southeast-2.amazonaws.com"
     assert athena._from_bytes == load_archive().athena_from_bytes
     with pytest.raises(ContractError, match="CUTLASS_REGION is not set"):
         Athena.from_environment({WORKGROUP: "w"})

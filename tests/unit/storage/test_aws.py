@@ -8,7 +8,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from cutlass.domain.errors import UnavailableError
-from cutlass.storage.aws import SES, SQS, Aws, RefusedError, ThrottledError, insist
+from cutlass.storage.aws import ATHENA, SES, SQS, Aws, RefusedError, Service, ThrottledError, insist
 from cutlass.storage.queues import LONGEST_DELAY, Queues
 from tests.support.telling import Hook, serving
 
@@ -49,6 +49,16 @@ def test_a_request_is_signed_for_its_service_and_region(hook: Hook, ses: Aws) ->
     ((path, fields, body),) = hook.got
     assert (path, json.loads(body)) == ("/v2/x", {"a": 1})
     assert "/eu-west-2/ses/aws4_request" in fields["Authorization"]
+
+
+@pytest.mark.parametrize(("service", "version"), [(SQS, "1.0"), (ATHENA, "1.1")])
+def test_an_operation_is_named_in_the_protocol_of_its_service(hook: Hook, service: Service, version: str) -> None:
+    hook.answers.append(DONE)
+    aws = Aws(service, "eu-west-2", endpoint=f"http://127.0.0.1:{hook.port}", credentials=KEYS)
+    assert aws.call("Operate", {}) == {}
+    ((_, fields, _),) = hook.got
+    assert fields["X-Amz-Target"] == f"{service.target}.Operate"
+    assert fields["Content-Type"] == f"application/x-amz-json-{version}"
 
 
 @pytest.mark.parametrize(
