@@ -1,5 +1,7 @@
 """Reports where something fails: the maker, the bucket, the worker at any step, the message, the request."""
 
+import errno
+
 import pytest
 
 from cutlass.domain import report_jobs as rules
@@ -19,6 +21,7 @@ __all__ = ["desk"]
     ("error", "code"),
     [
         (MemoryError(), "report-too-large"),
+        (OSError(errno.ENOSPC, "No space left on device"), "report-too-large"),
         (ReportTooLargeError("it has too many rows"), "report-too-large"),
         (InvalidRequestError("there is no such thing"), "invalid-request"),
         (ReportCancelledError("stopped"), "too-long"),

@@ -5,6 +5,7 @@ job that another worker has, or that has ended, is done. So a job is not bound t
 should its worker die, the sweep sends another.
 """
 
+import errno
 import json
 import tempfile
 import threading
@@ -34,7 +35,7 @@ ENDING_MS = 20_000
 """What is left of the function's time when it gives up, to say so."""
 
 TOO_LONG = Failure("too-long", "it could not be made in the time a worker has; ask for a shorter span")
-TOO_LARGE = Failure("report-too-large", "it needs more memory than a worker has; ask for a shorter span")
+TOO_LARGE = Failure("report-too-large", "it needs more memory or disk than a worker has; ask for a shorter span")
 NOT_STORED = Failure("not-stored", "its data could not be read, or its file not be stored")
 NOT_MADE = Failure("not-made", "it could not be made")
 
@@ -81,7 +82,7 @@ def judged(error: Exception) -> tuple[Failure, bool]:
     if isinstance(error, ReportCancelledError):
         # Either the job is no longer this worker's, and what it says of it is not heard; or its time is over.
         return TOO_LONG, False
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return TOO_LARGE, False
     if isinstance(error, UnavailableError):
         return NOT_STORED, True
