@@ -193,8 +193,8 @@ async def serve(descriptor: int) -> float:
     announce_changes(dynamodb, changes)
     config = Config()
     config.bind = [f"fd://{descriptor}"]
-    # Clients close idle connections, Terraform's after 90 s. If this side did, it could be just as a request has come:
-    # that would be done, its answer lost, and the same request sent again and refused.
+    # Clients close idle connections, Terraform's after 90 s. If this side did, it could be just as a request has
+    # come: that would be done, its answer lost, and the same request sent again and refused.
     config.keep_alive_timeout = 600
     config.graceful_timeout = 0.2  # long polls for changes would otherwise hold up the end
     config.loglevel = "WARNING"
