@@ -98,7 +98,7 @@ class Year:
             period = period_at(PeriodKind.MONTH, self.rule, period.end)
         chance = self.rng
         # Never within the hour before a month's end, so that what is noted there is of that time.
-        for day in sorted(chance.sample(range(365), 34)):
+        for day in sorted(chance.sample(range(365), 26)):
             yield begun + timedelta(days=day, hours=chance.randint(1, 20)), self.act
         yield begun + timedelta(days=chance.randint(40, 80), hours=3), lambda: self.change_plan("premium")
         yield begun + timedelta(days=chance.randint(230, 290), hours=3), lambda: self.change_plan("basic")
@@ -112,7 +112,7 @@ class Year:
 
     def settle(self, *, take: bool = True) -> None:
         """Let the consumers of the regions that serve run until nothing is left to do; archive if asked."""
-        for _ in range(2):
+        for _ in range(2 if take else 1):
             for region in self.serving:
                 self.world.meter(region)
             if self.serving == BOTH:
@@ -127,6 +127,7 @@ class Year:
     def keep_house(self) -> None:
         for region in self.serving:
             self.world.stores[region].housekeeping.run(600)
+        self.expire()
 
     def note(self, end: datetime) -> None:
         """Note what there is of each grant at a month's end, of those that may still be spent then."""
@@ -240,8 +241,8 @@ class Year:
     def refund(self) -> None:
         known = [charge for charge in self.charges if charge[1] in self.serving]
         if known:
-            self.settle(take=False)
             charge = self.rng.choice(known)
+            self.world.meter(charge[1])
             self.charges.remove(charge)
             request, _, user, units = charge
             back = self.rng.choice([units, self.rng.randint(1, units)])
