@@ -1,6 +1,7 @@
 """A request charged in both regions is charged once in the end, whoever notices first."""
 
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from cutlass.domain.ledger import EntryKind
 from cutlass.domain.refunds import CHARGED_TWICE
 from tests.integration.test_metering import ledger, usage
+from tests.support.desk import Desk
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -174,3 +176,19 @@ def test_a_callers_id_that_begins_as_a_commits_is_compensated_too(world: World) 
     charge_in_both(world, "reservation:sydney-42")
     settled(world)
     assert used(world) == {"london": 3, "sydney": 0}
+
+
+def test_a_report_that_is_asked_for_again_in_the_other_region_is_paid_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its copy had not arrived there: there are two reports, and the charge of the later one comes back."""
+    world.found()
+    desk = Desk(world).install(monkeypatch, tmp_path)
+    for region in BOTH:
+        desk.work(desk.job(region, request="r1"))
+        world.pass_time(seconds=1)
+    assert (desk.paid("london"), desk.paid("sydney")) == ((5, 0), (5, 0))
+    settled(world)
+    kept = {region: sum(one.kept for one in world.held(region, "reports")[1].values()) for region in BOTH}
+    assert kept == {"london": 5, "sydney": 0}
+    assert desk.audit() == []

@@ -10,8 +10,6 @@ from cutlass.domain.report_jobs import State
 from tests.support.desk import Desk, raising
 from tests.support.world import World
 
-BOTH = ("london", "sydney")
-
 
 @pytest.fixture
 def desk(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Desk:
@@ -82,23 +80,6 @@ def test_the_other_region_answers_with_the_same_report_and_tells_how_far_it_is(d
     desk.world.cut()
     assert desk.get(job, "sydney").charged == 5, "also while the other region does not answer"
     desk.world.heal()
-
-
-def test_a_request_that_is_repeated_in_the_other_region_is_charged_once_in_the_end(desk: Desk) -> None:
-    """Its copy had not arrived there: there are two reports, and the charge of the later one comes back."""
-    for region in BOTH:
-        desk.work(desk.job(region, request="r1"))
-        desk.world.pass_time(seconds=1)
-    assert (desk.paid("london"), desk.paid("sydney")) == ((5, 0), (5, 0))
-    for _ in range(2):
-        for region in BOTH:
-            desk.world.meter(region)
-        desk.world.replicate()
-        for region in BOTH:
-            desk.world.compensate(region)
-    kept = {region: sum(one.kept for one in desk.world.held(region, "reports")[1].values()) for region in BOTH}
-    assert kept == {"london": 5, "sydney": 0}
-    assert desk.audit() == []
 
 
 def test_another_organisations_report_does_not_exist(desk: Desk) -> None:
