@@ -17,7 +17,10 @@ _CROWDS = tuple(
 _TURNS = ("-America/New_York-", "-Pacific/Kiritimati-", "-Europe/London-day")
 _RATES = ("pays_one_write_unit_per_decision", "costs_far_less_than_a_write_unit_per_decision")
 _FOLLOWING = ("test_alerts", "test_deliveries.py", "test_digests.py", "test_webhooks.py", "test_report")
-_MOVING = ("test_compensation", "test_rebalancing", "test_region_loss", "test_reservation_races", "test_stripes")
+_MOVING = (
+    *("test_compensation", "test_rebalancing", "test_region_loss", "test_reservation_races"),
+    *("test_statement_year", "test_stripes"),
+)
 _REPEATED = {
     "ministack": (*_LONG, *_CROWDS, *_TURNS, *_RATES, *_FOLLOWING, *_MOVING),
     "dynamodb-local": (

@@ -1,100 +1,21 @@
 """The archive against the ledger it comes from, and the statement against the balances of live items."""
 
-from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from cutlass.contracts import load_reports
-from cutlass.domain.allotments import unspent
 from cutlass.domain.grants import Category
-from cutlass.domain.pools import grant_of
-from cutlass.domain.reports import ReportSpec
-from cutlass.reporting.archive import BEGINNING, Archive
 from cutlass.reporting.archiver import Archiver
-from cutlass.reporting.calendar import Calendar
-from cutlass.reporting.compaction import Compactor
-from cutlass.reporting.query import Limits, Watch, local
-from cutlass.reporting.reports.balances import read, reckon
-from cutlass.reporting.rows import NAMES, rows_of
-from cutlass.reporting.tables import attach
-from cutlass.storage.objects import Folder
+from cutlass.reporting.rows import rows_of
 from tests.integration.test_metering import ledger
+from tests.support.shelf import BOTH, Shelf, live
 from tests.support.world import World
-
-BOTH = ("london", "sydney")
-
-
-class Shelf:
-    """A world's archive in a folder, with an archiver per region."""
-
-    def __init__(self, world: World, folder: Path) -> None:
-        self.world = world
-        self.objects = Folder(folder)
-        self.archive = Archive([self.objects])
-        self.batches: list[tuple[str, list[dict]]] = []
-
-    def fill(self) -> None:
-        """Let everything run until nothing is left to do, then archive what each region's ledger says."""
-        for _ in range(3):
-            for region in BOTH:
-                self.world.meter(region)
-            self.world.replicate()
-        for region in BOTH:
-            records = self.world.records(region, "ledger", "archiver")
-            self.batches.append((region, records))
-            Archiver(self.objects, region).archive(records)
-
-    def compact(self) -> None:
-        Compactor(self.objects, lambda: self.world.now, lambda _org: None).run()
-
-    def rows(self) -> list[tuple]:
-        end = self.world.now + timedelta(days=400)
-        with self.archive.opened(self.world.org, BEGINNING, end) as opened, duckdb.connect() as connection:
-            attach(connection, opened)
-            return sorted(connection.execute(f"SELECT {NAMES} FROM entries").fetchall(), key=str)
-
-    def left(self) -> dict[str, int]:
-        """What the statement says is left of each grant now."""
-        spec = ReportSpec.of(
-            self.world.org,
-            {
-                "type": "credit-statement",
-                "from": "2026-11-01",
-                "to": (self.world.now + timedelta(seconds=1)).isoformat(),
-            },
-            load_reports(),
-        )
-        calendar = Calendar.of(spec)
-        with local(self.archive, spec.org_id, BEGINNING, spec.end, Watch(), Limits()) as questions:
-            return {
-                line.grant.grant_id: line.closing
-                for line in reckon(read(spec, calendar, questions), calendar.parts())
-            }
 
 
 @pytest.fixture
 def shelf(world: World, tmp_path: Path) -> Shelf:
     return Shelf(world, tmp_path)
-
-
-def live(world: World, meter: str = "requests") -> dict[str, int]:
-    """What regions, users and reservations have of each grant, by the items themselves."""
-    found: dict[str, int] = defaultdict(int)
-    for region in BOTH:
-        pools, allotments = world.held(region, meter)
-        for pool in pools:
-            found[pool.grant_id] += pool.available + sum(pool.sent.values()) - sum(pool.accepted.values())
-        for allotment in allotments.values():
-            for chunk, there in unspent(allotment):
-                found[grant_of(chunk.pool)] += there
-        for one in world.reservations(region):
-            if one.state == "held":
-                for part in one.parts:
-                    found[grant_of(part.pool)] += part.units
-    return found
 
 
 def live_a_while(world: World) -> None:
@@ -157,7 +78,7 @@ def test_copies_of_another_region_are_not_archived(world: World, shelf: Shelf) -
 def test_the_statement_is_left_with_what_the_items_have(world: World, shelf: Shelf) -> None:
     live_a_while(world)
     shelf.fill()
-    here = live(world)
+    here = live(world).there
     said = shelf.left()
     for name in here:
         assert said[name] == here[name], f"{name}: the statement has {said[name]}, the items {here[name]}"
@@ -176,7 +97,7 @@ def test_the_statement_agrees_after_the_period_has_turned(world: World, shelf: S
     world.stores["sydney"].reservations.expire_overdue(100)
     world.keep_house()
     shelf.fill()
-    said, here = shelf.left(), live(world)
+    said, here = shelf.left(), live(world).there
     old = next(name for name in said if name == "requests:plan-20261101T0000")
     assert said[old] == 0 == here.get(old, 0)
     new = "requests:plan-20261201T0000"

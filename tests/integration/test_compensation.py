@@ -1,6 +1,7 @@
 """A request charged in both regions is charged once in the end, whoever notices first."""
 
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from cutlass.domain.ledger import EntryKind
 from cutlass.domain.refunds import CHARGED_TWICE
 from tests.integration.test_metering import ledger, usage
+from tests.support.desk import Desk
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -144,3 +146,49 @@ def test_reads_go_by_segments_and_not_by_decisions(world: World) -> None:
         assert tally.requests == {"BatchGetItem": 1, "Query": 1}, f"{decisions} decisions"
         costs.append(tally.read_units)
     assert costs[0] == costs[1] <= 8, f"{costs} read units for a segment of 5 and one of 40"
+
+
+def commit(world: World, region: str, cost: int) -> None:
+    """Set units aside for the request `job-1` and charge what it cost."""
+    made = world.reserve(region, units=9, request_id="job-1").reservation
+    assert made
+    assert made.region == region
+    assert world.stores[region].reservations.commit(made.reservation_id, cost).decision.units == cost
+    world.pass_time(milliseconds=400)
+
+
+@pytest.mark.parametrize(("costs", "left"), [((6, 6), (6, 0)), ((6, 5), (6, 5)), ((9, 9), (9, 0))])
+def test_a_request_reserved_and_committed_in_both_regions_is_charged_once(
+    world: World, costs: tuple[int, int], left: tuple[int, int]
+) -> None:
+    """A commit with another cost is another charge, as a request with another body is."""
+    world.found()
+    for region, cost in zip(BOTH, costs, strict=True):
+        commit(world, region, cost)
+    settled(world)
+    assert tuple(used(world).values()) == left
+    assert sum(units for _, units, _ in refunds(world)) == sum(costs) - sum(left)
+    assert world.audit(metered=True) == []
+
+
+def test_a_callers_id_that_begins_as_a_commits_is_compensated_too(world: World) -> None:
+    world.found()
+    charge_in_both(world, "reservation:sydney-42")
+    settled(world)
+    assert used(world) == {"london": 3, "sydney": 0}
+
+
+def test_a_report_that_is_asked_for_again_in_the_other_region_is_paid_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its copy had not arrived there: there are two reports, and the charge of the later one comes back."""
+    world.found()
+    desk = Desk(world).install(monkeypatch, tmp_path)
+    for region in BOTH:
+        desk.work(desk.job(region, request="r1"))
+        world.pass_time(seconds=1)
+    assert (desk.paid("london"), desk.paid("sydney")) == ((5, 0), (5, 0))
+    settled(world)
+    kept = {region: sum(one.kept for one in world.held(region, "reports")[1].values()) for region in BOTH}
+    assert kept == {"london": 5, "sydney": 0}
+    assert desk.audit() == []

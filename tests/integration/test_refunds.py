@@ -2,7 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -222,5 +222,22 @@ def test_refunds_at_once_never_exceed_the_charge(world: World) -> None:
         given = sum(pool.map(attempt, range(36)))
     assert given == 18, "six times three of twenty"
     assert world.refund(request_id, refund_id="rest").part.units == 2
+    world.meter()
+    assert world.audit(metered=True) == []
+
+
+def test_a_commit_behind_the_turn_of_its_period_is_refunded_in_its_own(world: World) -> None:
+    """Rights of the new period do not grow by what was charged to the one before."""
+    world.found(requests=20)
+    world.now = datetime(2026, 11, 30, 23, 50, tzinfo=UTC)
+    made = world.reserve(units=10, ttl_seconds=3600).reservation
+    assert made
+    world.now = datetime(2026, 12, 1, 0, 10, tzinfo=UTC)
+    assert world.check(units=12).allowed
+    world.stores["london"].reservations.commit(made.reservation_id, 10)
+    world.meter()
+    world.refund(made.charge_id, units=10)
+    assert not world.check(units=9).allowed, "20 units a period"
+    assert world.check(units=8).allowed
     world.meter()
     assert world.audit(metered=True) == []

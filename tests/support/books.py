@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def unlike_the_ledger(world: "World", region: str, meter: str, held: Holdings) -> list[str]:
     """Where a region's pools and its ledger do not agree in what is out of them."""
     out: Counter[str] = Counter()
-    for entry in _recorded(world, region):
+    for entry in recorded(world, region):
         for pool, units in entry.spent if entry.meter == meter else ():
             out[pool] += units * _out(entry, pool)
     for allotment in held.allotments(meter).values():
@@ -37,7 +37,8 @@ def unlike_the_ledger(world: "World", region: str, meter: str, held: Holdings) -
     ]
 
 
-def _recorded(world: "World", region: str) -> Iterator[LedgerEntry]:
+def recorded(world: "World", region: str) -> Iterator[LedgerEntry]:
+    """All entries that a region wrote into its ledger."""
     request: dict[str, object] = {
         "TableName": world.stores[region].settings.table(keys.LEDGER),
         "FilterExpression": "begins_with(pk, :prefix)",

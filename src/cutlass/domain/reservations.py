@@ -4,6 +4,7 @@ Units set aside leave an allotment from the front, as spent ones do. The reserva
 from, so that it can end however the allotment has changed since: a part is spent, the rest goes back.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,6 +21,8 @@ DEFAULT_SECONDS, LONGEST_SECONDS = 300, 86_400
 
 CHARGE = "reservation:"
 """What the request id begins with under which the ledger has a reservation's commit; its id follows."""
+
+_COMMIT = re.compile(CHARGE + "[a-z0-9-]*-([0-9a-f]{32})")  # callers may begin their own ids as they like
 
 MAX_PARTS = 90
 """Pools one reservation may draw on: its end writes them all, in a transaction of at most 100 writes."""
@@ -117,6 +120,21 @@ def parse_id(reservation_id: str) -> tuple[str, str]:
     """Read region and name off a reservation's id; neither need exist."""
     region, _, name = reservation_id.rpartition("-")
     return region, name
+
+
+def charged_in(request_id: str, region: str) -> str:
+    """Return the request id under which a region would have charged the same request.
+
+    That of a commit names the region of its reservation; every other is the same everywhere.
+    """
+    name = committed(request_id)
+    return f"{CHARGE}{region}-{name}" if name else request_id
+
+
+def committed(request_id: str) -> str | None:
+    """Return the name of the reservation whose commit is charged under a request id; None for other ids."""
+    found = _COMMIT.fullmatch(request_id)
+    return found[1] if found else None
 
 
 def set_aside(allotment: Allotment, units: int) -> tuple[tuple[Part, ...], Allotment]:

@@ -16,6 +16,7 @@ from itertools import chain
 from cutlass.domain.ids import request_time
 from cutlass.domain.ledger import LedgerEntry, was_fresh
 from cutlass.domain.periods import to_millis
+from cutlass.domain.reservations import charged_in
 from cutlass.storage import keys, segments
 from cutlass.storage.codec import Item, decode_item
 from cutlass.storage.dynamo import Dynamo
@@ -77,7 +78,7 @@ class Compensation:
             for region in regions:
                 fresh = sorted(request_id for request_id, is_fresh in ids if is_fresh)
                 for request_id, is_fresh in ids:
-                    index, *around = places(region, *subject, request_id)
+                    index, *around = places(region, *subject, charged_in(request_id, region))
                     wanted.update(around)
                     if not is_fresh or len(fresh) <= _FEW:
                         wanted.add(index)
@@ -120,7 +121,8 @@ def _new_charges(record: dict[str, object]) -> Iterator[LedgerEntry]:
 
 
 def _name(charge: LedgerEntry) -> tuple[_Subject, str]:
-    return (charge.org_id, charge.user_id or "", charge.meter), charge.request_id or ""
+    """The request of a charge, whichever region charged it: a reservation has one name in all of them."""
+    return (charge.org_id, charge.user_id or "", charge.meter), charged_in(charge.request_id or "", "")
 
 
 def _after(mine: LedgerEntry, other: LedgerEntry) -> bool:

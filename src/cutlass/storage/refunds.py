@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cutlass.domain.allotments import LastDecision, Spent
+from cutlass.domain.allotments import Allotment, LastDecision, Spent
 from cutlass.domain.errors import ConflictError, IdempotencyMismatchError, NotFoundError, UnavailableError
 from cutlass.domain.ids import RequestIdentity, new_request_id
 from cutlass.domain.ledger import LedgerEntry
@@ -25,11 +25,13 @@ from cutlass.domain.refunds import (
     given_back,
     refund,
 )
+from cutlass.domain.reservations import committed
 from cutlass.storage import keys
 from cutlass.storage.allotments import Allotments, change_of
 from cutlass.storage.codec import Item, Wire
 from cutlass.storage.directory import Directory
 from cutlass.storage.dynamo import Dynamo, TransactionFailedError, expression, update_of
+from cutlass.storage.items import reservation_from_item
 from cutlass.storage.ledger import Ledger
 from cutlass.storage.peers import Peers
 from cutlass.storage.returns import by_pool, return_writes
@@ -169,9 +171,7 @@ class Refunds:
     def _moves(self, there: Dynamo, charge: LedgerEntry, part: RefundPart, back: Spent) -> list[Wire]:
         """Make the writes that move a refund's units from the charge's allotment into the pools."""
         org_id, user_id, request_id = charge.org_id, charge.user_id or "", charge.request_id or ""
-        found = Allotments(there, self._limits, charge.region).at(
-            org_id, user_id, charge.meter, to_millis(charge.at), request_id, part.units
-        )
+        found = self._charged(there, charge, part.units)
         if found is None or sum(n for _, n in back) != part.units:
             raise _too_old(request_id)
         key, met = found
@@ -192,6 +192,23 @@ class Refunds:
             update_of(self._limits, *key, change_of(met, refund(met, last))),
             *return_writes(self._limits, by_pool(charge.region, org_id, charge.meter, user_id, returns)),
         ]
+
+    def _charged(self, there: Dynamo, charge: LedgerEntry, units: int) -> tuple[keys.Key, Allotment] | None:
+        """Read the allotment a charge was booked into, with its key: of a commit the one its units came from.
+
+        That may be of the period before the one in which it was committed.
+        """
+        allotments = Allotments(there, self._limits, charge.region)
+        org_id, user_id, request_id = charge.org_id, charge.user_id or "", charge.request_id or ""
+        name = committed(request_id)
+        if name is None:
+            return allotments.at(org_id, user_id, charge.meter, to_millis(charge.at), request_id, units)
+        item = there.get(self._limits, *keys.reservation(charge.region, name))
+        if item is None:
+            return None
+        key = allotments.key(org_id, user_id, charge.meter, reservation_from_item(item).period)
+        met = allotments.read(key)
+        return (key, met) if met and met.kept >= units else None
 
     def _charge(self, org_id: str, user_id: str, request_id: str, meters: list[str]) -> LedgerEntry:
         """Find the charge on a request, of several the first; every region that answers is asked for its own."""

@@ -10,7 +10,18 @@ from cutlass.domain.invariants import check_allotment, check_attribution, check_
 from cutlass.domain.ledger import EntryKind, reservation_entry
 from cutlass.domain.metering import AllotmentKey, event_of
 from cutlass.domain.pools import NEVER_MS
-from cutlass.domain.reservations import Part, State, behind, end, parse_id, reservation_name, set_aside, slack
+from cutlass.domain.reservations import (
+    Part,
+    State,
+    behind,
+    charged_in,
+    committed,
+    end,
+    parse_id,
+    reservation_name,
+    set_aside,
+    slack,
+)
 from tests.unit.domain.samples import NOW, NOW_MS, allotment, holding, pool, reservation, spend
 
 OWN = "050#own#own"
@@ -143,3 +154,12 @@ def test_units_that_a_pool_never_gave_are_found() -> None:
     assert check_attribution([of], [aside], [reservation(5, parts=parts)]) == []
     assert check_attribution([of], [held], [reservation(5, parts=parts)]) != []
     assert check_attribution([of], [aside], [reservation(5, parts=(Part("other", 5, NEVER_MS),))]) != []
+
+
+def test_a_commit_has_a_name_in_every_region_and_other_ids_only_one() -> None:
+    name = "0c9d" * 8
+    assert charged_in(f"reservation:london-{name}", "sydney") == f"reservation:sydney-{name}"
+    assert charged_in(charged_in(f"reservation:ap-north-{name}", ""), "london") == f"reservation:london-{name}"
+    assert committed(f"reservation:london-{name}") == name
+    for own in ("order-1", "reservation:42", "reservation:london-42", f"london-{name}", f"reservation:{name}"):
+        assert (charged_in(own, "sydney"), committed(own)) == (own, None)

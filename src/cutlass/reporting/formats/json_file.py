@@ -1,6 +1,7 @@
 """JSON: all tables, with their columns' types and units."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ def write(report: Report, path: Path) -> None:
         "until": machine(report.until),
         "notes": list(report.notes),
     }
+    cell = cache(lambda value: _json(machine(value)))  # few values are in a report only once
     with path.open("w", encoding="utf-8") as stream:
         stream.write(_json(about)[:-1] + ', "tables": [\n')
         for number, table in enumerate(report.tables):
             stream.write((",\n" if number else "") + _json(_heading(table))[:-1] + ', "rows": [')
-            names = [column.name for column in table.columns]
-            for place, row in enumerate(table.rows):
-                cells = dict(zip(names, map(machine, row), strict=True))
-                stream.write((",\n" if place else "\n") + _json(cells))
+            line = "{" + ", ".join(f"{_json(column.name)}: %s" for column in table.columns) + "}"
+            lines = (line % tuple(map(cell, row)) for row in table.rows)
+            stream.writelines((",\n" if place else "\n") + line for place, line in enumerate(lines))
             stream.write("]}")
         stream.write("]}\n")
 

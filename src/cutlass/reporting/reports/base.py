@@ -7,7 +7,7 @@ from cutlass.domain.periods import from_millis
 from cutlass.domain.reports import EVERYONE, ReportSpec
 from cutlass.reporting.calendar import Calendar
 from cutlass.reporting.model import Column, text
-from cutlass.reporting.query import Answer, Questions
+from cutlass.reporting.query import Questions
 from cutlass.reporting.tables import listed, moments, quoted
 
 COLUMN_OF = {"user": "user_id", "feature": "feature", "meter": "meter", "region": "region", "reason": "reason"}
@@ -72,9 +72,14 @@ def span_in_words(spec: ReportSpec) -> str:
     return Calendar.of(spec, "total").parts()[0].label
 
 
-def ordered(answer: Answer) -> Answer:
-    """Return an answer in the order of its columns, nothing last: databases disagree on where it goes."""
-    return sorted(answer, key=lambda row: tuple((value is None, "" if value is None else value) for value in row))
+def grouped_by(groups: Sequence[str]) -> str:
+    """Return the end of a question whose first columns are the part and the groups: a row for each, in order.
+
+    Databases disagree on where nothing goes, so it is said: last.
+    """
+    places = range(1, len(groups) + 2)
+    order = ", ".join(f"{place} NULLS LAST" for place in places)
+    return f"GROUP BY {', '.join(map(str, places))} ORDER BY {order}"
 
 
 def labels(calendar: Calendar) -> Mapping[int, str]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cutlass.domain.grants import Category
@@ -19,6 +19,7 @@ from cutlass.reporting.reports.prognosis import (
     FUTURES,
     HISTORY_DAYS,
     HORIZON_DAYS,
+    WEEKS_FOR_WEEKDAYS,
     Forecast,
     Prognosis,
     Renewal,
@@ -29,13 +30,19 @@ from cutlass.reporting.reports.usage import usage_sql
 
 _LONGEST_DAY = timedelta(hours=26)
 _METHOD = (
-    f"Method: {FUTURES} possible futures of up to {HORIZON_DAYS} days; each future day uses what a day of the "
-    f"same weekday among the last {HISTORY_DAYS} used, drawn at random. Units are spent in the order of grants "
-    "and the plan's units come anew with each period. The date is the median, the interval has 80 of 100 futures."
+    f"Method: {FUTURES} possible futures of up to {HORIZON_DAYS} days; each draws which of the last "
+    f"{HISTORY_DAYS} days it knows, and each of its days uses what one of those of the same weekday used, carried "
+    "along their trend for as many days as were seen. Units are spent in the order of grants and the plan's units "
+    "come anew with each period. The date is the median, the interval has 80 of 100 futures."
+)
+_DAYS = (
+    f"Of fewer than {7 * WEEKS_FOR_WEEKDAYS} days neither weekdays nor a trend are told. A day that is not over "
+    "counts as one to come."
 )
 _NOTES = (
     _METHOD,
-    "It knows nothing of growth, holidays or changes of plan to come, nor of demand that was refused.",
+    _DAYS,
+    "It knows nothing of holidays or changes of plan to come, nor of demand that was refused.",
 )
 _COLUMNS = (
     text("meter", "Meter"),
@@ -50,12 +57,12 @@ _COLUMNS = (
 
 
 def build(spec: ReportSpec, questions: Questions) -> Report:
-    """Build the report: as of the end of the period, from the days in it, 56 at most."""
+    """Build the report: as of the end of the period, from the last whole days in it."""
     zone = ZoneInfo(spec.time_zone)
     calendar = Calendar.of(spec)
     lines = list(reckon(read(spec, calendar, questions), calendar.parts()))
-    histories = _histories(spec, questions)
-    start = (spec.end - timedelta(milliseconds=1)).astimezone(zone).date() + timedelta(days=1)
+    start = spec.end.astimezone(zone).date()
+    histories = _histories(spec, start, zone, questions)
     seed = replace(spec, format="json").digest()  # whatever the format, the same chances
     rows: list[tuple[Value, ...]] = []
     charts: list[Chart] = []
@@ -63,7 +70,7 @@ def build(spec: ReportSpec, questions: Questions) -> Report:
     for meter in sorted({line.grant.meter for line in lines}):
         own = [line for line in lines if line.grant.meter == meter]
         history = histories.get(meter, [])
-        forecast = foresee(history, _stocks(own, zone), _renewal(own, spec, zone), start, f"{seed}{meter}")
+        forecast = foresee(history, _stocks(own, zone), _renewal(own, spec, start, zone), start, f"{seed}{meter}")
         rows += _rows(meter, own, history, forecast)
         charts += _chart(meter, history)
         words.append(f"{meter} {_in_words(forecast.everything)}")
@@ -116,8 +123,8 @@ def _stocks(lines: Sequence[Line], zone: ZoneInfo) -> list[Stock]:
     return found
 
 
-def _renewal(lines: Sequence[Line], spec: ReportSpec, zone: ZoneInfo) -> Renewal | None:
-    """What the newest period's grants of the plan tell of the next ones."""
+def _renewal(lines: Sequence[Line], spec: ReportSpec, start: date, zone: ZoneInfo) -> Renewal | None:
+    """What the newest period's grants of the plan tell of the next ones; the first may begin with the forecast."""
     plans = [line.grant for line in lines if line.grant.category == Category.PLAN and line.grant.ends_ms]
     if not plans:
         return None
@@ -132,13 +139,20 @@ def _renewal(lines: Sequence[Line], spec: ReportSpec, zone: ZoneInfo) -> Renewal
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
         return period_at(kind, rule, noon).end.astimezone(zone).date()
 
-    return Renewal(sum(grant.amount for grant in current), following)
+    return Renewal(sum(grant.amount for grant in current), max(start, end.date()), following)
 
 
-def _histories(spec: ReportSpec, questions: Questions) -> Mapping[str, list[tuple[date, int]]]:
-    """Units of each meter used on each of the last days of the period, from the first on which any were."""
-    start = max(spec.start, spec.end - timedelta(days=HISTORY_DAYS))
-    recent = replace(spec, start=start, granularity="day")
+def _histories(
+    spec: ReportSpec, until: date, zone: ZoneInfo, questions: Questions
+) -> Mapping[str, list[tuple[date, int]]]:
+    """Units of each meter used on each of the last whole days of the period, from the first on which any were."""
+    whole = spec.start.astimezone(zone).date()
+    if _midnight(whole, zone) < spec.start:
+        whole += timedelta(days=1)
+    first = max(whole, until - timedelta(days=HISTORY_DAYS))
+    if first >= until:
+        return {}
+    recent = replace(spec, start=_midnight(first, zone), end=_midnight(until, zone), granularity="day")
     calendar = Calendar.of(recent)
     found: dict[str, dict[int, int]] = defaultdict(dict)
     for part, meter, charged, refunded, *_ in questions.ask(usage_sql(recent, calendar, ["meter"])):
@@ -148,6 +162,10 @@ def _histories(spec: ReportSpec, questions: Questions) -> Mapping[str, list[tupl
         days = [part.number for part in calendar.parts() if part.number >= min(used)]
         histories[meter] = [(from_millis(day).date(), max(0, used.get(day, 0))) for day in days]
     return histories
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 def _chart(meter: str, history: Sequence[tuple[date, int]]) -> list[Chart]:

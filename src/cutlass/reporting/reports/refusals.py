@@ -11,10 +11,10 @@ from cutlass.reporting.reports.base import (
     condition,
     facts,
     group_column,
+    grouped_by,
     groups_of,
     labels,
     newest,
-    ordered,
     span_in_words,
     sql_of,
 )
@@ -40,8 +40,7 @@ def build(spec: ReportSpec, questions: Questions) -> Report:
     answer = questions.ask(
         f"SELECT {calendar.sql()} AS part, {by}, CAST(SUM(entries) AS BIGINT) AS refusals, "
         "CAST(SUM(units) AS BIGINT) AS units, MIN(at_ms) AS first_ms, MAX(at_ms) AS last_ms "
-        f"FROM entries WHERE {condition(spec, ('refusal',))} "
-        f"GROUP BY {', '.join(str(place) for place in range(1, len(groups) + 2))}"
+        f"FROM entries WHERE {condition(spec, ('refusal',))} {grouped_by(groups)}"
     )
     columns = (
         text("period", "Period"),
@@ -51,9 +50,7 @@ def build(spec: ReportSpec, questions: Questions) -> Report:
         time("first", "First"),
         time("last", "Last"),
     )
-    rows = [
-        (names[part], *rest[:-2], from_millis(rest[-2]), from_millis(rest[-1])) for part, *rest in ordered(answer)
-    ]
+    rows = [(names[part], *rest[:-2], from_millis(rest[-2]), from_millis(rest[-1])) for part, *rest in answer]
     at = [column.name for column in columns].index("refusals")
     reasons: dict[str, int] = defaultdict(int)
     if "reason" in groups:

@@ -25,10 +25,10 @@ from cutlass.reporting.reports.base import (
     condition,
     facts,
     group_column,
+    grouped_by,
     groups_of,
     labels,
     newest,
-    ordered,
     span_in_words,
     sql_of,
 )
@@ -43,12 +43,11 @@ def usage_sql(spec: ReportSpec, calendar: Calendar, groups: list[str]) -> str:
     def total(column: str, kind: str) -> str:
         return f"CAST(COALESCE(SUM(CASE WHEN kind = '{kind}' THEN {column} END), 0) AS BIGINT)"
 
-    by = ", ".join(str(place) for place in range(1, len(groups) + 2))
     return (
         f"SELECT {calendar.sql()} AS part, {columns}, {total('units', 'decision')} AS charged, "
         f"{total('units', 'refund')} AS refunded, "
         f"{total('entries', 'decision')} AS decisions, {total('entries', 'refund')} AS refunds "
-        f"FROM entries WHERE {condition(spec, ('decision', 'refund'))} GROUP BY {by}"
+        f"FROM entries WHERE {condition(spec, ('decision', 'refund'))} {grouped_by(groups)}"
     )
 
 
@@ -66,7 +65,7 @@ def build(spec: ReportSpec, questions: Questions) -> Report:
         count("decisions", "Decisions", "decisions"),
         count("refunds", "Refunds", "refunds"),
     )
-    rows = [_row(row, names, len(groups)) for row in ordered(answer)]
+    rows = [_row(row, names, len(groups)) for row in answer]
     totals = _totals(rows, columns, groups.index("meter"))
     words = "; ".join(f"{grouped(number(row[1]))} units of {row[0]}" for row in totals.rows)
     return Report(
