@@ -25,7 +25,11 @@ def surround_functions(endpoint: str) -> None:
 
 
 def answer_after(seconds: float) -> None:
-    """Let every answer take so long, as those of AWS do, during which the emulator works on others."""
+    """Let every answer take so long, as those of AWS do, during which the emulator works on others.
+
+    One that comes at once overtakes the client: Go's has not noted yet that its request is written, takes the
+    connection for broken, and repeats what was done. Of a lock it then holds it says that another has it.
+    """
     answer = OwnRoutes.__call__
 
     async def answer_later(self: OwnRoutes, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +48,7 @@ def main() -> int:
     gaps.close()
     gaps_messaging.close()
     gaps_athena.close()
-    answer_after(int(os.environ.get("CUTLASS_EMULATOR_ANSWER_MS", "0")) / 1000)
+    answer_after(int(os.environ.get("CUTLASS_EMULATOR_ANSWER_MS", "20")) / 1000)
     asyncio.run(serve(listening.detach()))
     return 0
 
