@@ -11,7 +11,7 @@ from botocore.config import Config
 from cutlass.contracts import load_topology
 from tests.deploy.harness import ACCOUNT
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 200
 """How long the emulator's pollers, and interpreters that start, are waited for before a test gives up."""
 
 

@@ -17,6 +17,8 @@ from tests.unit.functions.fakes import SERVICE, event
 REGIONS = load_topology().regions
 HOME, OTHER = list(REGIONS)[:2]
 
+pytestmark = pytest.mark.timeout(600)
+
 
 def test_a_deployment_passes_the_checks_of_a_caller(checkout: Checkout) -> None:
     addresses = []

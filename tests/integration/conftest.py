@@ -30,6 +30,8 @@ _REPEATED = {
         *_MOVING,
         "test_a_consumer_that_dies",
         "test_many_small_steps",
+        "test_usage_of_both_regions",
+        "test_report_faults.py",
         "test_cost.py",
         "test_depots.py",
         "test_housekeeping.py",
