@@ -45,7 +45,7 @@ settings.load_profile("ci")
 
 
 class Together(LoadScopeScheduling):
-    """Keeps tests that share something costly in one process: a platform, packages, the plans of a layer.
+    """Keeps tests that share something costly in one process: a platform, packages, a year, a layer's plans.
 
     xdist's own `loadgroup` cannot: it writes the group into an attribute that pytest 9.2 no longer reads.
     """
@@ -53,8 +53,8 @@ class Together(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/e2e/"):
             return "e2e"
-        if nodeid.startswith("tests/integration/test_packages.py"):
-            return "packages"
+        if nodeid.startswith(("tests/integration/test_packages.py", "tests/integration/test_statement_year.py")):
+            return nodeid.partition("::")[0]
         if nodeid.startswith("tests/infra/"):
             path = nodeid.partition("::")[0]
             return next((name for name in LAYERS if name in nodeid), _LAYER_OF.get(Path(path).name, path))

@@ -33,9 +33,6 @@ SEED = int(os.environ.get("CUTLASS_TEST_SEED") or random.randrange(2**32))
 AMOUNTS = ("granted", "overdrawn", "used", "refunded", "voided", "expired")
 
 
-pytestmark = pytest.mark.xdist_group("a year")
-
-
 @pytest.fixture(scope="module")
 def year(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Year:
     """A year that was lived, archived with replays and overlaps, and compacted."""
@@ -139,13 +136,13 @@ def without(kind: str) -> Any:
     "bug",
     [
         without("refund"),
-        (tables, "_fresh", lambda opened: f"SELECT {NAMES} FROM {tables.parquet(opened.dirty)}"),
+        (tables, "fresh", lambda choice, dirty, beside: f"SELECT {NAMES} FROM {dirty}"),
     ],
     ids=["refunds are forgotten", "what is archived twice counts twice"],
 )
 def test_a_bug_put_in_on_purpose_is_noticed(year: Year, monkeypatch: pytest.MonkeyPatch, bug: tuple) -> None:
     monkeypatch.setattr(*bug)
-    assert unlike_the_items(year)
+    assert unlike_the_items(year) or unlike_the_ledger(year)
 
 
 def test_every_line_adds_up_and_every_month_opens_as_the_one_before_closed(year: Year) -> None:
@@ -185,15 +182,29 @@ def ends(year: Year) -> tuple[datetime, datetime]:
 
 
 def test_what_was_used_of_each_grant_is_what_ledger_and_users_say(year: Year) -> None:
-    used: Counter[str] = Counter()
+    assert unlike_the_ledger(year) == {}
+    assert sum(used(year).values()) == live(year.world).spent
+
+
+def unlike_the_ledger(year: Year) -> dict[str, tuple[int, int]]:
+    """Grants of which the statement and the ledger do not say the same to be used: what either says."""
+    of_ledger: Counter[str] = Counter()
     for entry in entries(year):
         sign = {EntryKind.DECISION: 1, EntryKind.REFUND: -1}.get(entry.kind, 0)
         for pool, units in entry.spent:
-            used[grant_of(pool)] += sign * units
+            of_ledger[grant_of(pool)] += sign * units
+    said = used(year)
+    return {
+        name: (said.get(name, 0), of_ledger[name])
+        for name in sorted({*said, *of_ledger})
+        if said.get(name, 0) != of_ledger[name]
+    }
+
+
+def used(year: Year) -> dict[str, int]:
+    """What the statement says was used of each grant, less what was refunded."""
     begun = year.months[0] - timedelta(days=30)
-    said = {line.grant.grant_id: line.used - line.refunded for line in lines(year, begun, year.months[-1])}
-    assert {name: units for name, units in said.items() if units} == {n: u for n, u in used.items() if u}
-    assert sum(said.values()) == live(year.world).spent
+    return {line.grant.grant_id: line.used - line.refunded for line in lines(year, begun, year.months[-1])}
 
 
 def test_what_months_are_reduced_to_closes_the_same(year: Year, tmp_path: Path) -> None:

@@ -124,8 +124,9 @@ class World:
         if identity not in readers:
             name = load_tables()[table].resource("dev")
             readers[identity] = StreamReader(self.engine.wire(region), name, None)
-        # A page that is not full is the last, but in DynamoDB Local: it has empty ones before what is new.
-        full, enough = (1, 2) if self.engine.name == "dynamodb-local" else (_PAGE, 1)
+        # Of dynoxide a page that is not full is the last. An empty one of others need not be the end: ministack's
+        # come when an iterator has expired, and DynamoDB Local has them before what is new.
+        full, enough = (_PAGE, 1) if self.engine.name == "dynoxide" else (1, 2)
         found: list[Record] = []
         ends = 0
         while ends < enough:
