@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 
-from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.folder import read_once
 from cutlass.contracts.nodes import Document, Node
 
 # A workgroup's cutoff is 10 MB at least, and files of a petabyte are none of ours.
@@ -50,19 +49,9 @@ class ArchiveContract:
     athena_most_bytes: int
 
 
-def load_archive() -> ArchiveContract:
-    """Return what is said of the archive.
-
-    Raises
-    ------
-    ContractError
-        The file is missing or wrong; the message begins with file, line and key.
-    """
-    return _load(contracts_folder())
-
-
-@cache
-def _load(folder: Path) -> ArchiveContract:
+@read_once
+def load_archive(folder: Path) -> ArchiveContract:
+    """Return what is said of the archive."""
     document = Document(folder, "archive.yaml")
     fields = document.root.fields(["athena", "columns"])
     sizes = fields["athena"].fields(["from_megabytes", "most_gigabytes"])

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.folder import read_once
 from cutlass.contracts.nodes import Node, read_named
 
 _MAX_DAYS = 3660
@@ -33,19 +32,9 @@ class Bucket:
         return f"cutlass-tech-{what}-{environment}-{region}-{account}"
 
 
-def load_buckets() -> Mapping[str, Bucket]:
-    """Return the buckets by name.
-
-    Raises
-    ------
-    ContractError
-        The file is missing or wrong; the message begins with file, line and key.
-    """
-    return _load(contracts_folder())
-
-
-@cache
-def _load(folder: Path) -> Mapping[str, Bucket]:
+@read_once
+def load_buckets(folder: Path) -> Mapping[str, Bucket]:
+    """Return the buckets by name."""
     return read_named(folder, "buckets", _bucket)
 
 

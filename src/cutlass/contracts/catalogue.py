@@ -1,11 +1,10 @@
 """`contracts/plans.yaml`: meters, features and plans."""
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.folder import read_once
 from cutlass.contracts.nodes import Document, Node
 from cutlass.domain.alerts import MAX_THRESHOLDS, Threshold, ThresholdKind, ThresholdScope
 from cutlass.domain.plans import MAX_UNITS, Allowance, AtEnd, Catalogue, Feature, PeriodKind, Plan, Throttle
@@ -18,19 +17,9 @@ _THROTTLE_LIMIT = 1_000_000
 _DETAIL_DAYS = 36_600
 
 
-def load_catalogue() -> Catalogue:
-    """Return the plan catalogue.
-
-    Raises
-    ------
-    ContractError
-        The file is missing or wrong; the message begins with file, line and key.
-    """
-    return _load(contracts_folder())
-
-
-@cache
-def _load(folder: Path) -> Catalogue:
+@read_once
+def load_catalogue(folder: Path) -> Catalogue:
+    """Return the plan catalogue."""
     document = Document(folder, "plans.yaml")
     fields = document.root.fields(["meters", "features", "plans"])
     meters = {name: _title(node) for name, node in fields["meters"].entries(_NAME).items()}

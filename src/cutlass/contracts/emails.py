@@ -7,11 +7,10 @@ missing, and escapes nothing in HTML (https://docs.aws.amazon.com/ses/latest/dg/
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.folder import read_once
 from cutlass.contracts.nodes import Document, Node
 from cutlass.domain.errors import ContractError
 
@@ -46,19 +45,9 @@ class Email:
         return f"cutlass-tech-{self.name}-{environment}-{region}"
 
 
-def load_emails() -> Mapping[str, Email]:
-    """Return the mails by name.
-
-    Raises
-    ------
-    ContractError
-        There are none, or one is wrong; each line of the message begins with file, line and key.
-    """
-    return _load(contracts_folder())
-
-
-@cache
-def _load(folder: Path) -> Mapping[str, Email]:
+@read_once
+def load_emails(folder: Path) -> Mapping[str, Email]:
+    """Return the mails by name."""
     hint = f"the contracts are read from {folder}"
     paths = sorted((folder / FOLDER).glob("*.yaml"))
     if not paths:

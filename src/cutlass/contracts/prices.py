@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.folder import read_once
 from cutlass.contracts.nodes import Document, Node
 
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -38,19 +37,9 @@ class Prices:
         return self.prices[name].usd
 
 
-def load_prices() -> Prices:
-    """Return the prices.
-
-    Raises
-    ------
-    ContractError
-        The file is missing or wrong; the message begins with file, line and key.
-    """
-    return _load(contracts_folder())
-
-
-@cache
-def _load(folder: Path) -> Prices:
+@read_once
+def load_prices(folder: Path) -> Prices:
+    """Return the prices."""
     document = Document(folder, "prices.yaml")
     fields = document.root.fields(["as_of", "aws_region", "prices"])
     prices = {name: _price(name, node) for name, node in fields["prices"].entries(r"[a-z][a-z0-9_]*").items()}

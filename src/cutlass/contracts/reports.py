@@ -1,12 +1,11 @@
 """`contracts/reports.yaml`: the types of report, and the JSON Schema of a request for each."""
 
 import re
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.folder import read_once
 from cutlass.contracts.nodes import Document, Node
 from cutlass.domain.reports import MAX_VALUES, TIME, VALUE, ZONE, ReportCatalogue, ReportType
 
@@ -14,19 +13,9 @@ _MAX_DAYS = 3660
 _NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 
 
-def load_reports() -> ReportCatalogue:
-    """Return the catalogue of reports.
-
-    Raises
-    ------
-    ContractError
-        The file is missing or wrong; the message begins with file, line and key.
-    """
-    return _load(contracts_folder())
-
-
-@cache
-def _load(folder: Path) -> ReportCatalogue:
+@read_once
+def load_reports(folder: Path) -> ReportCatalogue:
+    """Return the catalogue of reports."""
     document = Document(folder, "reports.yaml")
     fields = document.root.fields(["formats", "types"])
     formats = _names(fields["formats"])

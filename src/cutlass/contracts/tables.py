@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 
-from cutlass.contracts.folder import contracts_folder
+from cutlass.contracts.folder import read_once
 from cutlass.contracts.nodes import Node, read_named
 
 
@@ -32,19 +31,9 @@ class Table:
         return f"cutlass-tech-{self.name}-{environment}"
 
 
-def load_tables() -> Mapping[str, Table]:
-    """Return the tables by name.
-
-    Raises
-    ------
-    ContractError
-        The file is missing or wrong; the message begins with file, line and key.
-    """
-    return _load(contracts_folder())
-
-
-@cache
-def _load(folder: Path) -> Mapping[str, Table]:
+@read_once
+def load_tables(folder: Path) -> Mapping[str, Table]:
+    """Return the tables by name."""
     return read_named(folder, "tables", _table)
 
 
