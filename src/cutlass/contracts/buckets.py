@@ -35,7 +35,7 @@ class Bucket:
 @read_once
 def load_buckets(folder: Path) -> Mapping[str, Bucket]:
     """Return the buckets by name."""
-    return read_named(folder, "buckets", _bucket)
+    return read_named(folder, "buckets.yaml", _bucket)
 
 
 def _bucket(name: str, node: Node) -> Bucket:

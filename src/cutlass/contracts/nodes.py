@@ -89,9 +89,10 @@ class Document:
             raise ContractError("\n".join(self.problems), hint=self._where())
 
 
-def read_named(folder: Path, what: str, read: Callable[[str, "Node"], T]) -> Mapping[str, T]:
+def read_named(folder: Path, file: str, read: Callable[[str, "Node"], T]) -> Mapping[str, T]:
     """Read a file that holds one mapping and is named like it; returns its values by name."""
-    document = Document(folder, f"{what}.yaml")
+    document = Document(folder, file)
+    what = file.partition(".")[0]
     found = {name: read(name, node) for name, node in document.root.fields([what])[what].entries().items()}
     document.finish()
     return MappingProxyType(found)

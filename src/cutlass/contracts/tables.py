@@ -34,7 +34,7 @@ class Table:
 @read_once
 def load_tables(folder: Path) -> Mapping[str, Table]:
     """Return the tables by name."""
-    return read_named(folder, "tables", _table)
+    return read_named(folder, "tables.yaml", _table)
 
 
 def _table(name: str, node: Node) -> Table:

@@ -1,9 +1,12 @@
 """What a function needs, read off its sources."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from cutlass import contracts
+from cutlass.contracts.nodes import Document
 from cutlass.deploy.errors import PackageError
 from cutlass.deploy.imports import Sources
 from cutlass.deploy.packages import Checkout
@@ -77,3 +80,23 @@ def test_the_decision_function_brings_neither_models_nor_other_functions() -> No
     assert not any(
         name.startswith(("cutlass.cli", "cutlass.platform", "cutlass.deploy")) for name in needed.modules
     )
+
+
+@pytest.mark.parametrize("name", [name for name in dir(contracts) if name.startswith("load_")])
+def test_what_a_loader_reads_is_in_the_package_of_who_takes_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = Checkout.of_this_code()
+    folder = shutil.copytree(checkout.contracts, tmp_path / "contracts")  # not read before
+    monkeypatch.setenv(contracts.FOLDER_VARIABLE, str(folder))
+    read: set[str] = set()
+    compose = Document._compose
+
+    def noted(document: Document, path: Path) -> object:
+        read.add(path.relative_to(folder).parts[0])
+        return compose(document, path)
+
+    monkeypatch.setattr(Document, "_compose", noted)
+    getattr(contracts, name)()
+    assert read
+    assert read <= set(Sources(checkout.sources, checkout.contracts)._files(name))
