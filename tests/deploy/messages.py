@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +42,22 @@ class Messages:
         asked = {"QueueUrl": self.url(queue), "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
         return [message["Body"] for message in self.sqs.receive_message(**asked).get("Messages", [])]
 
-    def hurry(self, queue: str) -> None:
-        """Let what failed come again once, after 40 s: what is deployed would take ten minutes.
+    @contextmanager
+    def hurried(self, queue: str) -> Iterator[None]:
+        """Let what failed come again once, after 40 s, for a while: what is deployed would take ten minutes.
 
         That is longer than the function takes, with an interpreter to start beside whatever else runs here.
         """
-        asked = {"QueueUrl": self.url(queue), "AttributeNames": ["RedrivePolicy"]}
-        redrive = json.loads(self.sqs.get_queue_attributes(**asked)["Attributes"]["RedrivePolicy"])
-        hurried = {"VisibilityTimeout": "40", "RedrivePolicy": json.dumps(redrive | {"maxReceiveCount": 2})}
-        self.sqs.set_queue_attributes(QueueUrl=self.url(queue), Attributes=hurried)
+        url = self.url(queue)
+        asked = {"QueueUrl": url, "AttributeNames": ["RedrivePolicy", "VisibilityTimeout"]}
+        deployed = self.sqs.get_queue_attributes(**asked)["Attributes"]
+        redrive = json.loads(deployed["RedrivePolicy"]) | {"maxReceiveCount": 2}
+        quick = {"VisibilityTimeout": "40", "RedrivePolicy": json.dumps(redrive)}
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes=quick)
+        try:
+            yield
+        finally:
+            self.sqs.set_queue_attributes(QueueUrl=url, Attributes=deployed)
 
     def positions(self, table: str) -> Iterator[tuple[str, str, str]]:
         """Give stream, shard and sequence number of each record in a table's stream."""

@@ -172,10 +172,10 @@ def test_a_queues_message_reaches_its_function_and_a_poison_one_its_dead_letter_
 ) -> None:
     messages = Messages(endpoint, region)
     stream, shard, sequence = next(messages.positions("usage-credits"))  # of the decisions made before
-    messages.hurry("stream-failures")
-    # First the poison: what comes after it is recovered all the same.
-    messages.send("stream-failures", "poison")
-    messages.send("stream-failures", messages.notice("rebalance", stream, shard, sequence))
-    until(lambda: messages.waiting("stream-failures") == 0)
-    until(lambda: messages.waiting("stream-failures-dead") > 0)
+    with messages.hurried("stream-failures"):
+        # First the poison: what comes after it is recovered all the same.
+        messages.send("stream-failures", "poison")
+        messages.send("stream-failures", messages.notice("rebalance", stream, shard, sequence))
+        until(lambda: messages.waiting("stream-failures") == 0)
+        until(lambda: messages.waiting("stream-failures-dead") > 0)
     assert messages.bodies("stream-failures-dead") == ["poison"]
