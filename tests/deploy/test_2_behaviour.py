@@ -1,6 +1,7 @@
 """What was deployed does its work: tables, functions, the interface and the queues, in both regions."""
 
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -166,16 +167,17 @@ def test_a_member_passes_with_the_organisations_key(
     assert gateway.call("GET", "/orgs/org-without-key/balance", stranger["IdToken"]).status == 403
 
 
-@pytest.mark.parametrize("region", REGIONS)
-def test_a_queues_message_reaches_its_function_and_a_poison_one_its_dead_letter_queue(
-    endpoint: str, region: str
-) -> None:
-    messages = Messages(endpoint, region)
-    stream, shard, sequence = next(messages.positions("usage-credits"))  # of the decisions made before
-    with messages.hurried("stream-failures"):
-        # First the poison: what comes after it is recovered all the same.
-        messages.send("stream-failures", "poison")
-        messages.send("stream-failures", messages.notice("rebalance", stream, shard, sequence))
-        until(lambda: messages.waiting("stream-failures") == 0)
-        until(lambda: messages.waiting("stream-failures-dead") > 0)
-    assert messages.bodies("stream-failures-dead") == ["poison"]
+def test_a_queues_message_reaches_its_function_and_a_poison_one_its_dead_letter_queue(endpoint: str) -> None:
+    regions = [Messages(endpoint, region) for region in REGIONS]
+    with ExitStack() as stack:
+        for messages in regions:
+            stack.enter_context(messages.hurried("stream-failures"))
+            # First the poison: what comes after it is recovered all the same.
+            messages.send("stream-failures", "poison")
+            position = next(messages.positions("usage-credits"))  # of the decisions made before
+            messages.send("stream-failures", messages.notice("rebalance", *position))
+        for messages in regions:
+            until(lambda messages=messages: messages.waiting("stream-failures") == 0)
+            until(lambda messages=messages: messages.waiting("stream-failures-dead") > 0)
+    for messages in regions:
+        assert messages.bodies("stream-failures-dead") == ["poison"], messages.region
